@@ -1,0 +1,145 @@
+"""Where files go, which profile runs, and the one seed function. Imports no TensorFlow."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+PROFILES = ("quick", "full")
+
+
+def cache_dir(*parts: str) -> Path:
+    """The folder for what can be made again, created if need be.
+
+    It is the folder that the environment variable `TLCOURSE_CACHE` names, otherwise the user's
+    cache folder of the operating system.
+
+    Args:
+        parts: names of folders below it.
+
+    Example:
+        >>> cache_dir("features").name
+        'features'
+    """
+    root = Path(os.environ.get("TLCOURSE_CACHE") or pooch.os_cache("tlcourse"))
+    path = root.joinpath(*parts)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def data_dir() -> Path | None:
+    """The reader's own folder of `NAME.npz` datasets (`TLCOURSE_DATA`), or None if it is not set."""
+    named = os.environ.get("TLCOURSE_DATA")
+    return Path(named).expanduser() if named else None
+
+
+def file_key(path: str | Path) -> str:
+    """A short key that changes when a file changes: its size and modification time, in hex."""
+    stat = Path(path).stat()
+    return f"{stat.st_size:x}-{int(stat.st_mtime):x}"
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Write a file under a temporary name and move it into place when it is complete.
+
+    A reader never sees a half-written file, an interrupted writer leaves none behind, and two
+    writers at once leave the work of one of them.
+
+    Example:
+        >>> target = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> with atomic_path(target) as partial:
+        ...     _ = partial.write_text("done")
+        >>> target.read_text()
+        'done'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and the Keras backend.
+
+    On one machine, one seed gives one result, bit for bit, on a CPU. Another processor, another
+    version of TensorFlow or a GPU gives other last digits, and training amplifies them.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which chapter runs, at which size, from which seed.
+
+    Attributes:
+        chapter: two digits, such as "01".
+        profile: "quick" for a laptop, "full" for a GPU or a patient reader.
+        seed: every random choice of the run follows from it.
+    """
+
+    chapter: str
+    profile: str = "quick"
+    seed: int = 0
+
+    def choose(self, *, quick, full):
+        """The value for this run's profile.
+
+        Example:
+            >>> Run("01", "quick").choose(quick=[50, 250], full=[50, 100, 250])
+            [50, 250]
+        """
+        return {"quick": quick, "full": full}[self.profile]
+
+    def seeds(self, count: int) -> list[int]:
+        """`count` seeds that no run with another `seed` shares.
+
+        Example:
+            >>> Run("01", seed=2).seeds(3)
+            [2000, 2001, 2002]
+        """
+        return [self.seed * 1000 + i for i in range(count)]
+
+
+_current: Run | None = None
+
+
+def begin(chapter: str, profile: str = "quick", seed: int = 0) -> Run:
+    """Start a chapter: check the parameters, seed everything, and remember the run for claims.
+
+    Args:
+        chapter: two digits, such as "01".
+        profile: "quick" or "full". It changes data, sizes, epochs and seeds, nothing else.
+        seed: a whole number, 0 or more.
+
+    Returns:
+        The `Run`, which chooses sizes and seeds.
+
+    Raises:
+        ValueError: an unknown profile or a negative seed.
+    """
+    global _current
+    if profile not in PROFILES:
+        raise ValueError(f"PROFILE is {profile!r}; write one of {', '.join(PROFILES)}.")
+    if not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"SEED is {seed!r}; write a whole number, 0 or more.")
+    _current = Run(chapter, profile, seed)
+    set_seed(seed)
+    return _current
+
+
+def current_run() -> Run | None:
+    """The run that `begin` started, or None outside a chapter."""
+    return _current
