@@ -1,0 +1,188 @@
+"""Is it working? Means with intervals, and comparisons that are paired."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its confidence interval.
+
+    Attributes:
+        mean: the point estimate, in the unit of the values.
+        low, high: ends of the interval; not-a-number if there was a single value.
+        n: number of independent values behind it.
+        confidence: how often an interval made this way covers the truth.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    confidence: float = 0.95
+
+    def __str__(self) -> str:
+        if not np.isfinite(self.low):
+            return f"{self.mean:.3g} (one run)"
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Mean and Student-t interval of independent values, such as one accuracy per seed.
+
+    Args:
+        values: one number per independent run, at least one.
+        confidence: between 0 and 1.
+
+    Returns:
+        An `Estimate`. With one value the interval is unknown, and its ends are not-a-number.
+
+    Raises:
+        ValueError: no values, or values that are not finite.
+
+    Example:
+        >>> str(mean_interval([0.8, 0.9, 1.0]))
+        '0.9 [0.652, 1.15]'
+    """
+    array = np.asarray(values, dtype=float).ravel()
+    if array.size == 0:
+        raise ValueError("There is nothing to average; give at least one value.")
+    if not np.isfinite(array).all():
+        raise ValueError("A value is not finite; find the run that diverged before averaging.")
+    mean = float(array.mean())
+    if array.size == 1:
+        return Estimate(mean, float("nan"), float("nan"), 1, confidence)
+    spread = stats.sem(array) * stats.t.ppf((1 + confidence) / 2, array.size - 1)
+    return Estimate(mean, float(mean - spread), float(mean + spread), array.size, confidence)
+
+
+def paired_difference(
+    a: Sequence[float], b: Sequence[float], confidence: float = 0.95
+) -> Estimate:
+    """Interval of `a - b` where the two values at one place share a seed and its data.
+
+    Pairing removes what both share, such as a lucky draw of the labels, so that it needs fewer
+    seeds than comparing two separate intervals.
+
+    Args:
+        a, b: one value per seed, in the same order of seeds.
+        confidence: between 0 and 1.
+
+    Raises:
+        ValueError: different lengths.
+
+    Example:
+        >>> str(paired_difference([0.9, 0.8, 0.7], [0.8, 0.7, 0.6]))
+        '0.1 [0.1, 0.1]'
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(
+            f"Paired values need one value per seed on each side; got shapes {a.shape} and {b.shape}."
+        )
+    return mean_interval(a - b, confidence)
+
+
+def accuracy(predictions, labels) -> float:
+    """Share of correct predictions.
+
+    Args:
+        predictions: class numbers `(N,)` or class scores `(N, classes)`.
+        labels: class numbers `(N,)`.
+
+    Raises:
+        ValueError: the two do not have the same number of rows.
+
+    Example:
+        >>> accuracy([[0.9, 0.1], [0.4, 0.6]], [0, 0])
+        0.5
+    """
+    predictions, labels = np.asarray(predictions), np.asarray(labels)
+    if predictions.ndim == 2:
+        predictions = predictions.argmax(axis=1)
+    if predictions.shape != labels.shape:
+        raise ValueError(
+            f"{len(predictions)} predictions do not match {len(labels)} labels; "
+            "both need one row per image."
+        )
+    return float((predictions == labels).mean())
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    groups: Sequence[int] | None = None,
+    statistic: Callable[[np.ndarray], float] = np.mean,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """Percentile bootstrap interval; whole groups are drawn where values of a group are alike.
+
+    Crops of one photograph are not independent: with `groups`, photographs are drawn, not crops.
+
+    Args:
+        values: numbers `(N,)`.
+        groups: `(N,)` group number of each value, or None if every value stands alone.
+        statistic: what to estimate, from an array to a number.
+        confidence: between 0 and 1.
+        resamples: how many bootstrap samples.
+        seed: seed of the resampling.
+
+    Returns:
+        An `Estimate` whose `n` is the number of groups.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13.
+
+    Example:
+        >>> str(bootstrap_interval([1.0, 1.0, 1.0]))
+        '1 [1, 1]'
+    """
+    values = np.asarray(values, dtype=float)
+    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
+    if len(values) == 0 or len(values) != len(groups):
+        raise ValueError(f"Got {len(values)} values and {len(groups)} group numbers; give one each.")
+    members = [values[groups == group] for group in np.unique(groups)]
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(members), size=(resamples, len(members)))
+    found = [statistic(np.concatenate([members[i] for i in row])) for row in drawn]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(found, [tail, 1 - tail])
+    return Estimate(
+        float(statistic(values)), float(low), float(high), len(members), confidence
+    )
+
+
+def labels_saved(
+    sizes: Sequence[int], transfer: Sequence[float], scratch: Sequence[float]
+) -> float:
+    """How many times more labels training from scratch needs for the accuracy of transfer.
+
+    The ratio is read off two learning curves, on a logarithmic axis, at the highest accuracy that
+    both curves reach.
+
+    Args:
+        sizes: numbers of labels, rising.
+        transfer, scratch: accuracy at each size.
+
+    Returns:
+        The ratio `N_scratch / N_transfer`; below 1, transfer needs more labels. It is a lower bound
+        where the better curve passes the common accuracy before its first size, and not-a-number
+        where the curves share no accuracy.
+
+    Example:
+        >>> labels_saved([100, 1000, 10000], [0.7, 0.8, 0.9], [0.6, 0.7, 0.8])
+        10.0
+    """
+    log_sizes = np.log10(np.asarray(sizes, dtype=float))
+    # A learning curve with noise can dip; what counts is the first size that reaches an accuracy.
+    transfer = np.maximum.accumulate(np.asarray(transfer, dtype=float))
+    scratch = np.maximum.accumulate(np.asarray(scratch, dtype=float))
+    target = min(transfer[-1], scratch[-1])
+    if target < max(transfer[0], scratch[0]) and target < min(transfer[0], scratch[0]):
+        return float("nan")
+    needed_transfer = np.interp(target, transfer, log_sizes)
+    needed_scratch = np.interp(target, scratch, log_sizes)
+    return float(np.round(10 ** (needed_scratch - needed_transfer), 6))
