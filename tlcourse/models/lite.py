@@ -130,9 +130,9 @@ def _blocks(scale: Scale):
 
 
 def _conv_bn(x, name, filters, kernel, stride=1):
-    x = layers.Conv2D(
-        filters, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv"
-    )(x)
+    x = layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False, name=f"{name}_conv")(
+        x
+    )
     return layers.BatchNormalization(epsilon=BN_EPSILON, name=f"{name}_bn")(x)
 
 
