@@ -1,6 +1,7 @@
 """Backbones, ImageNet classifiers, and models to train. Importing this builds nothing."""
 
 from tlcourse.models.build import build_classifier, small_cnn
+from tlcourse.models.imagenet import decode
 from tlcourse.models.load import load_backbone, load_classifier
 from tlcourse.models.scaling import Preprocess
 from tlcourse.models.table import BACKBONES, Backbone
@@ -10,6 +11,7 @@ __all__ = [
     "Backbone",
     "Preprocess",
     "build_classifier",
+    "decode",
     "load_backbone",
     "load_classifier",
     "small_cnn",

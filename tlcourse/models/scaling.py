@@ -32,7 +32,7 @@ class Scaling:
     bgr: bool = False
 
     def __call__(self, pixels):
-        """Scale a float array or tensor `(..., 3)` of RGB pixels 0-255; the input stays as it is."""
+        """Scale floats `(..., 3)`, RGB pixels 0-255, in a new array or tensor."""
         if isinstance(pixels, np.ndarray):
             pixels = pixels[..., ::-1] if self.bgr else pixels
             offset, divisor = (np.float32(value) for value in (self.offset, self.divisor))
