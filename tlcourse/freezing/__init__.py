@@ -1,15 +1,24 @@
 """Choose what training may change, see what it does change, and catch the silent mistakes."""
 
+from tlcourse.freezing.checks import Audit, Finding, Snapshot, audit, snapshot
+from tlcourse.freezing.recommending import Recommendation, recommend
 from tlcourse.freezing.reports import Report, report, trainable_share
 from tlcourse.freezing.select import freeze, freeze_batch_norm, unfreeze
 from tlcourse.freezing.structure import find_backbone
 
 __all__ = [
+    "Audit",
+    "Finding",
+    "Recommendation",
     "Report",
+    "Snapshot",
+    "audit",
     "find_backbone",
     "freeze",
     "freeze_batch_norm",
+    "recommend",
     "report",
+    "snapshot",
     "trainable_share",
     "unfreeze",
 ]

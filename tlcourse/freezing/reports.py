@@ -179,9 +179,9 @@ def compile_again(model: keras.Model) -> str | None:
     if model.train_function is None and now <= held:  # compiled again with the same optimizer
         return None
     return (
-        "Compile again before fit, with a new optimizer: the current one was built for "
-        f"{tables.plural(len(held), 'trainable variable')}, the model now has "
-        f"{len(now):,}, {len(now - held):,} of them unknown to it."
+        "Compile again before fit, with a new optimizer: since the last compile "
+        f"{tables.plural(len(now - held), 'variable')} became trainable and "
+        f"{len(held - now):,} were frozen."
     )
 
 

@@ -57,7 +57,8 @@ def freeze(
     Example:
         >>> from keras import layers
         >>> inputs = keras.Input((8, 8, 3))
-        >>> maps = layers.Conv2D(4, 3, name="top_conv")(layers.Conv2D(4, 3, name="stem_conv")(inputs))
+        >>> maps = layers.Conv2D(4, 3, name="stem_conv")(inputs)
+        >>> maps = layers.Conv2D(4, 3, name="top_conv")(maps)
         >>> print(freeze(keras.Model(inputs, maps), until="stem"))
         block  parameters   share  trainable  BatchNormalization
         -----  ----------  ------  ---------  ------------------
@@ -158,6 +159,9 @@ def _apply(parts: Structure, frozen: list, batch_norm: str) -> reports.Report:
     parts.model.trainable = True
     if parts.nested and _covers(frozen, parts):
         parts.backbone.trainable = False
+    for layer in structure.walk(parts.model):
+        if getattr(layer, "lora_enabled", False):  # True undid what enable_lora had frozen
+            getattr(layer, "_kernel", getattr(layer, "_embeddings", None)).trainable = False
     for layer in frozen:
         layer.trainable = False
     if batch_norm == "frozen":

@@ -8,7 +8,8 @@ def text(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[i
     """Columns padded with spaces; the columns in `numbers` are set to the right.
 
     Example:
-        >>> print(text(("block", "parameters"), [("stem", "992"), ("top", "414,720")], numbers=(1,)))
+        >>> rows = [("stem", "992"), ("top", "414,720")]
+        >>> print(text(("block", "parameters"), rows, numbers=(1,)))
         block  parameters
         -----  ----------
         stem          992
