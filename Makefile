@@ -1,0 +1,57 @@
+# make course   install into .venv, run every chapter, print the claim table
+# make test     install what tests need, run unit tests, lints and the notebooks' checked outputs
+# make lab      open JupyterLab on the notebooks
+# make lint     ruff, and the rules that a stored notebook keeps
+# make clean    remove .venv and what tools leave behind; runs/ stays
+#
+# Variables: PYTHON (which interpreter makes .venv), PROFILE (quick or full), SEED.
+
+PROFILE ?= quick
+SEED ?= 0
+VENV := .venv
+BIN := $(VENV)/bin
+# pip warns of a newer pip and asks the index for it; the course needs neither.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
+INPUTS := pyproject.toml constraints.txt
+
+.PHONY: help course test lab lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+course: $(VENV)/.course
+	$(BIN)/tlcourse run --profile $(PROFILE) --seed $(SEED)
+
+test: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests tlcourse --doctest-modules
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 900 \
+		-p no:python -p no:doctest notebooks
+
+lint: $(VENV)/.tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest --quiet tests/test_notebooks_lint.py
+
+lab: $(VENV)/.course
+	$(BIN)/tlcourse lab
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An empty stamp says that the install of today's pyproject.toml and constraints.txt is complete.
+# With it in place, nothing here touches the network.
+$(VENV)/.course: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.tests: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable '.[tests]'
+	@touch $@ $(VENV)/.course
+
+$(BIN)/python:
+	@python=$$(sh .ci/find-python $(PYTHON)) && echo "Making $(VENV) with $$python" && \
+		"$$python" -m venv $(VENV)

@@ -1,0 +1,5 @@
+"""`python -m tlcourse` is the `tlcourse` command."""
+
+from tlcourse.cli import main
+
+main()
