@@ -21,7 +21,8 @@ class DataCard:
         shape: `(height, width, channels)` of an image; None where images differ.
         classes: how many there are.
         train, test: how many images each part holds.
-        sha256: of the arrays as loaded; for a download, of its files, one `hash  file` a line.
+        sha256: of the arrays as loaded; for photographs, of their files one after the other; for
+            a download, of its files, one `hash  file` a line.
         offline: True if it comes with the install.
         notes: what was done to it, and what to beware of.
     """

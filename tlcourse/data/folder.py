@@ -161,13 +161,13 @@ class ImageFolder:
         Raises:
             ValueError: an unknown split, an empty one, or a batch size below 1.
         """
-        import keras
-
         part = self._part(split)
         if not part:
             raise ValueError(f"The split {split!r} of {self.path} is empty, so it has no batches.")
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}; give 1 or more.")
+        import keras
+
         shuffled = split == "train" if shuffle is None else shuffle
         read = self._read
 

@@ -173,8 +173,9 @@ def _start(rng, middle: int, side: int, length: int) -> int:
 
 
 def _resize(image: np.ndarray, box, size: int) -> np.ndarray:
-    resized = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC, box=box)
-    return np.asarray(resized)
+    # Cropped first: resize(box=...) would let pixels from outside the box blend in.
+    crop = Image.fromarray(image).crop(box)
+    return np.asarray(crop.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def load() -> Photos:

@@ -25,6 +25,10 @@ _NUMBER_KINDS = "?biuf"
 _CORES = ("core", "_core")
 
 
+class _Refused(pickle.UnpicklingError):
+    """Carries a sentence of ours, as against one of pickle's own."""
+
+
 class _Restricted(pickle.Unpickler):
     """An unpickler that resolves only the names it was given."""
 
@@ -37,7 +41,7 @@ class _Restricted(pickle.Unpickler):
         try:
             return self._allowed[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(
+            raise _Refused(
                 f"{self._source} asks for {module}.{name}, which a file of numbers has no use for; "
                 "it was not read and nothing in it was run. Get the file again from its publisher."
             ) from None
@@ -114,15 +118,15 @@ def read_array(path: str | Path) -> np.ndarray:
         names, array_type = _numpy_names()
         array = _Restricted(io.BytesIO(data), names, path.name).load()
         if not isinstance(array, array_type):
-            raise pickle.UnpicklingError(
+            raise _Refused(
                 f"{path.name} holds a {type(array).__name__}, not a numeric array; "
                 "reinstall the package that ships it."
             )
         return array.numbers()
-    except pickle.UnpicklingError:
+    except _Refused:
         raise
     except Exception as error:
-        raise pickle.UnpicklingError(
+        raise _Refused(
             f"{path.name} is damaged or holds no numeric array ({error}); "
             "reinstall the package that ships it."
         ) from error
@@ -155,7 +159,7 @@ def read_batch(data: bytes, source: str) -> dict[str, object]:
         names, array_type = _numpy_names()
         batch = _Restricted(io.BytesIO(data), names, source, encoding="bytes").load()
         if not isinstance(batch, dict):
-            raise pickle.UnpicklingError(
+            raise _Refused(
                 f"{source} holds a {type(batch).__name__}, not a dict of arrays; "
                 "get the file again from its publisher."
             )
@@ -163,10 +167,10 @@ def read_batch(data: bytes, source: str) -> dict[str, object]:
             _text(key): value.numbers() if isinstance(value, array_type) else value
             for key, value in batch.items()
         }
-    except pickle.UnpicklingError:
+    except _Refused:
         raise
     except Exception as error:
-        raise pickle.UnpicklingError(
+        raise _Refused(
             f"{source} is damaged ({error}); get the file again from its publisher."
         ) from error
 
@@ -197,16 +201,16 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             if file.read(2) == b"PK":
-                raise pickle.UnpicklingError(
+                raise _Refused(
                     f"{path.name} is in PyTorch's newer zip format; save it again with "
                     "torch.save(..., _use_new_zipfile_serialization=False)."
                 )
             file.seek(0)
             return _read_legacy(file, path.name, path.stat().st_size)
-    except pickle.UnpicklingError:
+    except _Refused:
         raise
     except Exception as error:
-        raise pickle.UnpicklingError(
+        raise _Refused(
             f"{path.name} is damaged or holds no weights ({error}); "
             "reinstall the package that ships it."
         ) from error
@@ -235,9 +239,7 @@ def _read_legacy(file, source: str, file_size: int) -> dict[str, np.ndarray]:
     def persistent_load(saved):
         kind, storage, key, _, size, *_ = saved
         if kind != "storage" or not isinstance(storage, Storage):
-            raise pickle.UnpicklingError(
-                f"{source} holds a {kind!r}, not a tensor; it is not read."
-            )
+            raise _Refused(f"{source} holds a {kind!r}, not a tensor; it is not read.")
         storages[key] = (storage.dtype, int(size))
         return key
 
@@ -247,7 +249,7 @@ def _read_legacy(file, source: str, file_size: int) -> dict[str, np.ndarray]:
         return unpickler.load()
 
     if load() != _PTH_MAGIC:
-        raise pickle.UnpicklingError(f"{source} is not a legacy PyTorch weights file.")
+        raise _Refused(f"{source} is not a legacy PyTorch weights file.")
     load()  # protocol version
     load()  # the writer's byte order and type sizes
     entries = load()

@@ -1,0 +1,126 @@
+import threading
+
+import pytest
+
+from tlcourse import config
+
+
+@pytest.fixture(autouse=True)
+def no_run(monkeypatch):
+    monkeypatch.setattr(config, "_current", None)
+
+
+def test_cache_dir_follows_the_environment_and_is_created(tmp_path, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path / "here"))
+    path = config.cache_dir("features", "deep")
+    assert path == tmp_path / "here" / "features" / "deep"
+    assert path.is_dir()
+
+
+def test_cache_dir_without_the_variable_is_the_users(tmp_path, monkeypatch):
+    monkeypatch.delenv("TLCOURSE_CACHE", raising=False)
+    monkeypatch.setattr(config.pooch, "os_cache", lambda name: tmp_path / name)
+    assert config.cache_dir() == tmp_path / "tlcourse"
+
+
+def test_data_dir_is_none_unless_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("TLCOURSE_DATA", raising=False)
+    assert config.data_dir() is None
+    monkeypatch.setenv("TLCOURSE_DATA", "")
+    assert config.data_dir() is None
+    monkeypatch.setenv("TLCOURSE_DATA", str(tmp_path))
+    assert config.data_dir() == tmp_path
+
+
+def test_file_key_changes_with_size_and_time(tmp_path):
+    import os
+
+    path = tmp_path / "file"
+    path.write_bytes(b"ab")
+    os.utime(path, (1000, 1000))
+    key = config.file_key(path)
+    assert config.file_key(path) == key
+    os.utime(path, (2000, 2000))
+    later = config.file_key(path)
+    path.write_bytes(b"abc")
+    os.utime(path, (1000, 1000))
+    assert len({key, later, config.file_key(path)}) == 3
+
+
+def test_atomic_path_shows_nothing_until_it_is_complete(tmp_path):
+    target = tmp_path / "new" / "result.txt"
+    with config.atomic_path(target) as partial:
+        partial.write_text("done")
+        assert not target.exists()
+        assert partial.suffix == ".txt"
+    assert target.read_text() == "done"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_path_under_an_exception_keeps_the_old_file_and_leaves_no_other(tmp_path):
+    target = tmp_path / "result.txt"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), config.atomic_path(target) as partial:
+        partial.write_text("half")
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_atomic_path_with_many_writers_leaves_the_whole_work_of_one(tmp_path):
+    target = tmp_path / "result.txt"
+    start = threading.Barrier(8)
+
+    def write(letter):
+        with config.atomic_path(target) as partial:
+            start.wait()
+            partial.write_text(letter * 100_000)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in "abcdefgh"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    text = target.read_text()
+    assert text == text[0] * 100_000
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_begin_remembers_the_run_and_seeds_everything():
+    import random
+
+    import numpy as np
+
+    run = config.begin("01", "full", 3)
+    first = random.random(), np.random.rand()
+    assert config.current_run() is run
+    assert run == config.Run("01", "full", 3)
+    config.begin("01", "full", 3)
+    assert (random.random(), np.random.rand()) == first
+    config.begin("01", "full", 4)
+    assert (random.random(), np.random.rand()) != first
+
+
+@pytest.mark.parametrize("profile", ["fast", "", None, "Quick"])
+def test_begin_refuses_an_unknown_profile_and_starts_nothing(profile):
+    with pytest.raises(ValueError, match="quick, full"):
+        config.begin("01", profile)
+    assert config.current_run() is None
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "0", None])
+def test_begin_refuses_a_bad_seed_and_starts_nothing(seed):
+    with pytest.raises(ValueError, match="whole number, 0 or more"):
+        config.begin("01", "quick", seed)
+    assert config.current_run() is None
+
+
+def test_choose_takes_the_profiles_value():
+    assert config.Run("01", "quick").choose(quick=1, full=2) == 1
+    assert config.Run("01", "full").choose(quick=1, full=2) == 2
+
+
+def test_runs_of_different_seeds_share_no_seed():
+    drawn = [set(config.Run("01", seed=seed).seeds(10)) for seed in range(5)]
+    assert all(len(seeds) == 10 for seeds in drawn)
+    assert len(set.union(*drawn)) == 50
