@@ -1,9 +1,11 @@
 """Choose what training may change, see what it does change, and catch the silent mistakes."""
 
-from tlcourse.freezing.checks import Audit, Finding, Snapshot, audit, snapshot
+from tlcourse.freezing.checks import audit
+from tlcourse.freezing.findings import Audit, Finding
 from tlcourse.freezing.recommending import Recommendation, recommend
 from tlcourse.freezing.reports import Report, report, trainable_share
 from tlcourse.freezing.select import freeze, freeze_batch_norm, unfreeze
+from tlcourse.freezing.snapshots import Snapshot, snapshot
 from tlcourse.freezing.structure import find_backbone
 
 __all__ = [

@@ -1,161 +1,16 @@
 """The mechanism checks: does training do what the code says it does."""
 
-import html
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import keras
 import numpy as np
-from keras import ops
 
-from tlcourse.freezing import reports, structure, tables
-from tlcourse.freezing.structure import BatchNorm, Structure
+from tlcourse.freezing import reports, snapshots, structure, tables
+from tlcourse.freezing.findings import Audit, Finding
+from tlcourse.freezing.snapshots import BatchNormState, Snapshot
+from tlcourse.freezing.structure import Structure
 
 EXPECTATIONS = ("feature extraction", "fine-tuning")
-HEAD = ("question", "answer")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that the reader should know.
-
-    Attributes:
-        code: a fixed name, such as "stale-compile".
-        severity: "error" (training does something else than the code says), "warning" (it often
-            costs accuracy) or "note" (fine if you meant it).
-        sentence: what was found.
-        remedy: how to mend it.
-    """
-
-    code: str
-    severity: str
-    sentence: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.severity.upper()} {self.code}: {self.sentence} {self.remedy}"
-
-
-@dataclass(frozen=True)
-class BatchNormState:
-    """What one BatchNormalization layer did and will do.
-
-    Attributes:
-        name: the layer's name.
-        in_backbone: False for one in the head.
-        trainable: whether its `trainable` is True.
-        moves_in_fit: whether `fit` would change its statistics.
-        mean_change: largest change of `moving_mean` since the snapshot; None without one.
-        variance_change: the same of `moving_variance`.
-    """
-
-    name: str
-    in_backbone: bool
-    trainable: bool
-    moves_in_fit: bool
-    mean_change: float | None
-    variance_change: float | None
-
-    @property
-    def moved(self) -> bool:
-        """Whether its statistics differ from the snapshot's at all."""
-        return bool(self.mean_change or self.variance_change)
-
-
-@dataclass(frozen=True, repr=False)
-class Snapshot:
-    """The weights of a model at one moment, to compare with later.
-
-    Attributes:
-        values: a copy of every weight, by its path in the model.
-        trainable: the paths that were trainable.
-    """
-
-    values: dict[str, np.ndarray]
-    trainable: frozenset[str]
-
-    def __repr__(self) -> str:
-        size = sum(value.size for value in self.values.values())
-        return f"Snapshot of {len(self.values):,} weights with {size:,} parameters"
-
-
-@dataclass(frozen=True, repr=False)
-class Audit:
-    """The answers of `audit`, as a table that text and notebooks show.
-
-    The text holds names and counts only, so that it is equal on every machine; the sizes of the
-    changes are in `batch_norms`, in `changes` and in the notebook's table.
-
-    Attributes:
-        facts: pairs of question and answer.
-        findings: what needs attention, errors first.
-        batch_norms: every BatchNormalization layer of the model.
-        changes: largest absolute change of each weight since the snapshot, by its path; empty
-            without a snapshot.
-        report: the trainable parameters block by block.
-    """
-
-    facts: tuple[tuple[str, str], ...]
-    findings: tuple[Finding, ...]
-    batch_norms: tuple[BatchNormState, ...]
-    changes: dict[str, float]
-    report: reports.Report
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no error and no warning; notes do not count."""
-        return all(finding.severity == "note" for finding in self.findings)
-
-    def found(self, code: str) -> bool:
-        """Whether there is a finding of that code."""
-        return any(finding.code == code for finding in self.findings)
-
-    def _verdict(self) -> str:
-        counts = [
-            tables.plural(sum(f.severity == severity for f in self.findings), severity)
-            for severity in ("error", "warning", "note")
-        ]
-        return f"{'ok' if self.ok else 'not ok'}: {', '.join(counts)}"
-
-    def __str__(self) -> str:
-        findings = [str(finding) for finding in self.findings]
-        return "\n".join([tables.text(HEAD, self.facts), *findings, self._verdict()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        items = "".join(f"<li>{html.escape(str(finding))}</li>" for finding in self.findings)
-        moved = [norm for norm in self.batch_norms if norm.moved]
-        rows = [(n.name, f"{n.mean_change:.2g}", f"{n.variance_change:.2g}") for n in moved]
-        head = ("BatchNormalization that moved", "moving_mean", "moving_variance")
-        sizes = tables.as_html(head, rows, (1, 2)) if rows else ""
-        table = tables.as_html(HEAD, self.facts)
-        return f"{table}<ul>{items}</ul><p>{html.escape(self._verdict())}</p>{sizes}"
-
-
-def snapshot(model: keras.Model) -> Snapshot:
-    """Copy a model's weights, to give to `audit` after training.
-
-    Args:
-        model: a built Keras model.
-
-    Returns:
-        A `Snapshot`. It takes as much memory as the weights.
-
-    Raises:
-        ValueError: the model has no weights yet.
-    """
-    weights = _by_path(model)
-    if not weights:
-        raise ValueError(
-            f"Model {model.name!r} has no weights yet; call it on a batch, or give it an Input "
-            "with a shape, before the snapshot."
-        )
-    trained = {id(weight) for weight in model.trainable_weights}
-    return Snapshot(
-        {path: _value(weight) for path, weight in weights.items()},
-        frozenset(path for path, weight in weights.items() if id(weight) in trained),
-    )
 
 
 def audit(
@@ -198,17 +53,17 @@ def audit(
         raise ValueError(f"expect is {expect!r}; write {' or '.join(map(repr, EXPECTATIONS))}.")
     parts = structure.take_apart(model)
     if before is not None:
-        _check_same_model(model, before)
+        snapshots.check_same_model(model, before)
     report = reports.of(parts)
-    weights = _by_path(model)
-    changes = _changes(weights, before) if before else {}
-    norms = _batch_norms(parts, weights, changes)
+    weights = snapshots.by_path(model)
+    changes = snapshots.all_changes(weights, before) if before else {}
+    norms = snapshots.batch_norms(parts, weights, changes)
     facts, findings = [], []
     for check in (
         _trainable(report, expect),
         _compiled(model),
         _batch_norm(parts, norms),
-        _moved(parts, weights, changes, before, norms) if before else (),
+        _moved(parts, weights, changes, before, norms, expect) if before else (),
         _inputs(parts, images),
         _output(model),
     ):
@@ -282,60 +137,6 @@ def _changed_since_compile(model) -> bool:
     return any(layer.trainable != was for layer, was in recorded.items())
 
 
-def _batch_norms(parts: Structure, weights, changes) -> list[BatchNormState]:
-    inside = {id(norm) for norm in parts.batch_norms}
-    norms = structure.distinct(
-        layer for layer in structure.walk(parts.model) if isinstance(layer, BatchNorm)
-    )
-    moving = _moving(parts.model, [norm for norm in norms if norm.trainable])
-    paths = {id(weight): path for path, weight in weights.items()}
-
-    def change(variable):
-        return changes[paths[id(variable)]] if changes else None
-
-    return [
-        BatchNormState(
-            norm.name,
-            id(norm) in inside,
-            norm.trainable,
-            id(norm) in moving,
-            change(norm.moving_mean),
-            change(norm.moving_variance),
-        )
-        for norm in norms
-    ]
-
-
-def _moving(model, norms: list) -> set[int]:
-    """Which of some trainable BatchNormalization layers one step of training would move.
-
-    Asking `trainable` is not enough: a wrapper layer may call the backbone with training=False.
-    """
-    if not norms:
-        return set()
-    state = [(variable, _value(variable)) for variable in model.variables]
-    statistics = [(id(n), v, _value(v)) for n in norms for v in (n.moving_mean, n.moving_variance)]
-    try:
-        model(_noise(model), training=True)
-        return {norm for norm, variable, was in statistics if (_value(variable) != was).any()}
-    except Exception:
-        # Not every model takes noise (token ids, several modalities): then `trainable` decides.
-        return {id(norm) for norm in norms}
-    finally:
-        for variable, was in state:
-            variable.assign(was)
-
-
-def _noise(model):
-    generator = np.random.default_rng(0)
-
-    def like(tensor):
-        shape = [2] + [64 if side is None else side for side in tensor.shape[1:]]
-        return ops.cast(generator.uniform(0, 255, shape), tensor.dtype)
-
-    return keras.tree.map_structure(like, model.input)
-
-
 def _batch_norm(parts: Structure, norms: list[BatchNormState]) -> Iterator:
     inside = [norm for norm in norms if norm.in_backbone]
     moving = [norm for norm in inside if norm.moves_in_fit]
@@ -380,7 +181,7 @@ def _called_with_training_false(parts: Structure) -> bool:
     return False
 
 
-def _moved(parts: Structure, weights, changes, before: Snapshot, norms) -> Iterator:
+def _moved(parts: Structure, weights, changes, before: Snapshot, norms, expect) -> Iterator:
     trained = {id(weight) for weight in parts.model.trainable_weights}
     designed = {id(weight) for weight in structure.by_design(parts.model)}
     now = [path for path, weight in weights.items() if id(weight) in trained]
@@ -397,7 +198,9 @@ def _moved(parts: Structure, weights, changes, before: Snapshot, norms) -> Itera
         "BatchNormalization moved since the snapshot",
         f"{len(moved_norms)} of {len(inside)} in the backbone",
     )
-    broken = [path for path, weight in weights.items() if not np.isfinite(_value(weight)).all()]
+    broken = [
+        path for path, weight in weights.items() if not np.isfinite(snapshots.value(weight)).all()
+    ]
     if broken:
         yield Finding(
             "not-finite",
@@ -434,7 +237,8 @@ def _moved(parts: Structure, weights, changes, before: Snapshot, norms) -> Itera
     yield from _unmoved(now, moved, before)
     backbone = {id(weight) for weight in parts.backbone.weights} if parts.nested else set()
     moved_outside = any(path in moved and id(weights[path]) not in backbone for path in now)
-    if parts.nested and moved_outside and not any(id(weights[p]) in backbone for p in moved):
+    unmoved = parts.nested and not any(id(weights[path]) in backbone for path in moved)
+    if unmoved and moved_outside and expect != "feature extraction":
         yield Finding(
             "backbone-unmoved",
             "note",
@@ -569,48 +373,6 @@ def _activation(layer) -> str | None:
         return "softmax"
     name = getattr(getattr(layer, "activation", None), "__name__", None)
     return name if name in ("softmax", "sigmoid", "linear") else None
-
-
-def _check_same_model(model, before: Snapshot) -> None:
-    shapes = {path: tuple(weight.shape) for path, weight in _by_path(model).items()}
-    if shapes != {path: value.shape for path, value in before.values.items()}:
-        raise ValueError(
-            f"The snapshot has {len(before.values)} weights and model {model.name!r} has "
-            f"{len(shapes)}, with other names or shapes; take the snapshot of the same model."
-        )
-
-
-def _changes(weights, before: Snapshot) -> dict[str, float]:
-    return {path: _difference(_value(w), before.values[path]) for path, w in weights.items()}
-
-
-def _difference(now: np.ndarray, was: np.ndarray) -> float:
-    return float(np.abs(now.astype(float) - was.astype(float)).max(initial=0.0))
-
-
-def _by_path(model) -> dict[str, object]:
-    """Every weight by the names of the models around it and its own path, in order."""
-    found: dict[str, object] = {}
-    known: set[int] = set()
-
-    def visit(layer, prefix):
-        if isinstance(layer, keras.Model):
-            for child in structure.children(layer):
-                visit(child, f"{prefix}{layer.name}/" if layer is not model else prefix)
-        for weight in layer.weights:
-            if id(weight) not in known:
-                known.add(id(weight))
-                path, copies = prefix + weight.path, 2
-                while path in found:
-                    path, copies = f"{prefix}{weight.path} ({copies})", copies + 1
-                found[path] = weight
-
-    visit(model, "")
-    return found
-
-
-def _value(variable) -> np.ndarray:
-    return np.array(ops.convert_to_numpy(variable))
 
 
 def _few(paths: list[str]) -> str:

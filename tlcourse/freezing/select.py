@@ -207,7 +207,7 @@ def _of_types(parts: Structure, types) -> list:
         if not found:
             present = sorted({type(layer).__name__ for layer in parts.backbone_layers})
             word = wanted if isinstance(wanted, str) else getattr(wanted, "__name__", repr(wanted))
-            close = structure.similar(word, [*present, *structure.FAMILIES]) or present
+            close = structure.similar(word, [name for name in present if name != word]) or present
             raise ValueError(
                 f"No layer of the backbone {parts.backbone.name!r} is of type {word!r}; nothing "
                 f"was changed; try {', '.join(close)}."
