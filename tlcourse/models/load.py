@@ -106,36 +106,31 @@ def _checked_shape(backbone: table.Backbone, input_shape) -> tuple:
 
 def _keras_application(backbone, weights, include_top, input_shape) -> keras.Model:
     builder = getattr(keras.applications, backbone.build)
-    alternative = (
-        "load 'efficientnet-lite0' instead, which needs no download, or try again with internet"
-    )
     try:
         with _network_timeout():
             return builder(weights=weights, include_top=include_top, input_shape=input_shape)
-    except OSError as error:
-        if weights is None:
+    except Exception as error:
+        reason = _weights_problem(error)
+        if reason is None:
             raise
         raise FileNotFoundError(
-            f"The ImageNet weights of {backbone.name} cannot be read or downloaded "
-            f"({_one_line(error)}); {alternative}."
+            f"The ImageNet weights of {backbone.name} {reason}; load 'efficientnet-lite0' "
+            "instead, which needs no download, or try again with internet."
         ) from None
-    except Exception as error:
-        # Keras raises a bare Exception where a download fails, and ValueError for a wrong hash.
-        if "URL fetch failure" in str(error):
-            raise FileNotFoundError(
-                f"The ImageNet weights of {backbone.name} are not on this machine and could not "
-                f"be downloaded; {alternative}."
-            ) from None
-        if "Incomplete or corrupted file" in str(error):
-            raise FileNotFoundError(
-                f"The download of the ImageNet weights of {backbone.name} arrived damaged; "
-                f"{alternative}."
-            ) from None
-        raise
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _weights_problem(error: Exception) -> str | None:
+    """What went wrong with a weights file; None if the error is about something else."""
+    # Keras raises a bare Exception where a download fails, and ValueError for a wrong hash.
+    lost = isinstance(error, TimeoutError | ConnectionError) or "URL fetch failure" in str(error)
+    if lost:
+        return "are not on this machine and could not be downloaded"
+    if "Incomplete or corrupted file" in str(error):
+        return "arrived damaged"
+    if isinstance(error, OSError):
+        reason = " ".join(str(error).split())
+        return f"cannot be read ({reason}), so delete their file in KERAS_HOME/models (~/.keras)"
+    return None
 
 
 @contextlib.contextmanager
