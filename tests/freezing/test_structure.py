@@ -124,7 +124,7 @@ def test_real_networks_come_apart_between_their_blocks(build, count, first, last
         for node in norm._inbound_nodes:
             for parent in node.parent_nodes:
                 if isinstance(parent.operation, keras.Layer) and parent.operation.weights:
-                    assert home[id(parent.operation)] == home.get(id(norm), home[id(norm)])
+                    assert home[id(parent.operation)] == home[id(norm)]
 
 
 def test_the_batch_norms_inside_a_composite_layer_are_found():
