@@ -59,9 +59,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate
     return Estimate(mean, float(mean - spread), float(mean + spread), array.size, confidence)
 
 
-def paired_difference(
-    a: Sequence[float], b: Sequence[float], confidence: float = 0.95
-) -> Estimate:
+def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Interval of `a - b` where the two values at one place share a seed and its data.
 
     Pairing removes what both share, such as a lucky draw of the labels, so that it needs fewer
@@ -143,16 +141,16 @@ def bootstrap_interval(
     values = np.asarray(values, dtype=float)
     groups = np.arange(len(values)) if groups is None else np.asarray(groups)
     if len(values) == 0 or len(values) != len(groups):
-        raise ValueError(f"Got {len(values)} values and {len(groups)} group numbers; give one each.")
+        raise ValueError(
+            f"Got {len(values)} values and {len(groups)} group numbers; give one each."
+        )
     members = [values[groups == group] for group in np.unique(groups)]
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(members), size=(resamples, len(members)))
     found = [statistic(np.concatenate([members[i] for i in row])) for row in drawn]
     tail = (1 - confidence) / 2
     low, high = np.quantile(found, [tail, 1 - tail])
-    return Estimate(
-        float(statistic(values)), float(low), float(high), len(members), confidence
-    )
+    return Estimate(float(statistic(values)), float(low), float(high), len(members), confidence)
 
 
 def labels_saved(
@@ -168,21 +166,24 @@ def labels_saved(
         transfer, scratch: accuracy at each size.
 
     Returns:
-        The ratio `N_scratch / N_transfer`; below 1, transfer needs more labels. It is a lower bound
-        where the better curve passes the common accuracy before its first size, and not-a-number
-        where the curves share no accuracy.
+        The ratio `N_scratch / N_transfer`; below 1, transfer needs more labels. Where the better
+        curve has passed the common accuracy at its first size already, the ratio is a bound: the
+        truth is further from 1.
 
     Example:
         >>> labels_saved([100, 1000, 10000], [0.7, 0.8, 0.9], [0.6, 0.7, 0.8])
         10.0
     """
-    log_sizes = np.log10(np.asarray(sizes, dtype=float))
-    # A learning curve with noise can dip; what counts is the first size that reaches an accuracy.
-    transfer = np.maximum.accumulate(np.asarray(transfer, dtype=float))
-    scratch = np.maximum.accumulate(np.asarray(scratch, dtype=float))
-    target = min(transfer[-1], scratch[-1])
-    if target < max(transfer[0], scratch[0]) and target < min(transfer[0], scratch[0]):
-        return float("nan")
-    needed_transfer = np.interp(target, transfer, log_sizes)
-    needed_scratch = np.interp(target, scratch, log_sizes)
-    return float(np.round(10 ** (needed_scratch - needed_transfer), 6))
+    target = min(max(transfer), max(scratch))
+    return round(_first_size(sizes, scratch, target) / _first_size(sizes, transfer, target), 6)
+
+
+def _first_size(sizes, curve, target: float) -> float:
+    """The first size at which a curve reaches an accuracy, between sizes on a log axis."""
+    logs, curve = np.log10(np.asarray(sizes, dtype=float)), np.asarray(curve, dtype=float)
+    after = int(np.argmax(curve >= target))
+    if after == 0:
+        return float(sizes[0])
+    before = after - 1
+    share = (target - curve[before]) / (curve[after] - curve[before])
+    return float(10 ** (logs[before] + share * (logs[after] - logs[before])))

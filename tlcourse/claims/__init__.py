@@ -233,7 +233,11 @@ def read_ledger(paths: Iterable[str | Path]) -> list[dict]:
                     entry = json.loads(line)
                 except ValueError:
                     continue
-                if isinstance(entry, dict) and line not in seen and ("id" in entry or "key" in entry):
+                if (
+                    isinstance(entry, dict)
+                    and line not in seen
+                    and ("id" in entry or "key" in entry)
+                ):
                     seen.add(line)
                     records.append(entry)
     return records
@@ -256,8 +260,13 @@ def summarise(records: Iterable[dict]) -> list[Row]:
         found = tuple(entry for entry in latest.values() if entry["id"] == claim.id)
         outcomes = {entry["holds"] for entry in found}
         verdict = (
-            NOT_RUN if not found else UNSETTLED if len(outcomes) > 1
-            else HOLDS if outcomes == {True} else FAILS
+            NOT_RUN
+            if not found
+            else UNSETTLED
+            if len(outcomes) > 1
+            else HOLDS
+            if outcomes == {True}
+            else FAILS
         )
         rows.append(Row(claim, verdict, _averages(found), found))
     return rows
@@ -268,7 +277,7 @@ def _averages(records: tuple[dict, ...]) -> dict[str, Estimate]:
     for name in dict.fromkeys(name for entry in records for name in entry["measured"]):
         found = [entry["measured"][name] for entry in records if name in entry["measured"]]
         if len(found) == 1 and isinstance(found[0], dict):
-            values[name] = Estimate(**found[0])
+            values[name] = _estimate(found[0])
         elif all(isinstance(value, (int, float, dict)) for value in found):
             values[name] = mean_interval([_mean(value) for value in found])
     return values
@@ -309,7 +318,7 @@ def text(value) -> str:
         ('0.123', '1, 2.5', '1 [0.5, 1.5]')
     """
     if isinstance(value, dict) and "mean" in value:
-        value = Estimate(**value)
+        value = _estimate(value)
     if isinstance(value, (list, tuple, np.ndarray)):
         return ", ".join(text(item) for item in value)
     if isinstance(value, (bool, np.bool_, str, Estimate)):
@@ -329,6 +338,11 @@ def _append(entry: dict, chapter: str) -> None:
     # One write of one line: records of two notebooks at once do not mix.
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(whole, allow_nan=False) + "\n")
+
+
+def _estimate(stored: dict) -> Estimate:
+    """An estimate as the ledger keeps it; JSON has no not-a-number, so unknown ends are null."""
+    return Estimate(**{k: math.nan if v is None else v for k, v in stored.items()})
 
 
 def _mean(value):

@@ -1,0 +1,161 @@
+"""Frozen features: what a backbone says of an image, computed once and kept on disk."""
+
+import functools
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from tlcourse import config, preprocessing
+from tlcourse.models import lite, load_backbone, table
+
+ENGINES = ("auto", "onnx", "keras")
+BATCH = 32
+
+
+def extract(
+    images: np.ndarray,
+    backbone: str = "efficientnet-lite0",
+    size: int = 96,
+    *,
+    prepare: str | Callable[[np.ndarray], np.ndarray] | None = None,
+    interpolation: str = "bilinear",
+    weights: str | None = "imagenet",
+    engine: str = "auto",
+) -> np.ndarray:
+    """Pooled features of images under a frozen backbone, from the disk if computed before.
+
+    Args:
+        images: raw pixels 0-255, uint8 or float, `(N, H, W, 1)` or `(N, H, W, 3)` in RGB order.
+        backbone: a name in `BACKBONES`.
+        size: side in pixels to which images are resized.
+        prepare: a wrong preparation to measure, instead of the backbone's own: a key of
+            `preprocessing.MISTAKES`, or a function from RGB pixels 0-255 at `size`, float32, to
+            what the backbone is fed. The features of a function are not kept on disk.
+        interpolation: how to resize, as `preprocessing.resize` names it.
+        weights: "imagenet", or None for random ones that the current seed decides.
+        engine: "onnx" for ONNX Runtime, which is several times faster than `predict` on a CPU;
+            "keras" for the model as it is; "auto" for ONNX Runtime where it can be had.
+
+    Returns:
+        float32 features `(N, D)`: the mean of the last feature map over its positions.
+
+    Raises:
+        ValueError: images of another shape or range, an unknown backbone, mistake or engine.
+        FileNotFoundError: weights that are neither embedded nor cached, without a network.
+
+    Example:
+        >>> extract(np.zeros((2, 28, 28, 1), "uint8")).shape
+        (2, 1280)
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine is {engine!r}; write one of {', '.join(ENGINES)}.")
+    facts = table.lookup(backbone)
+    images = np.asarray(images)
+    preprocessing.to_rgb(images[:1])
+    if images.dtype != np.uint8:
+        preprocessing.preprocess(preprocessing.to_rgb(images), "identity")
+    wrong = _mistake(prepare, facts.name) if isinstance(prepare, str) else prepare
+    compute = functools.partial(
+        _compute, images, facts.name, size, wrong, interpolation, weights, engine
+    )
+    if callable(prepare) or weights is None:
+        return compute()
+    key = _key(images, facts.name, size, prepare, interpolation, engine)
+    path = config.cache_dir("features") / f"{key}.npy"
+    if path.exists():
+        return np.load(path)
+    features = compute()
+    with config.atomic_path(path) as partial, partial.open("wb") as file:
+        np.save(file, features)
+    return features
+
+
+def _mistake(name: str, backbone: str) -> Callable[[np.ndarray], np.ndarray]:
+    if name not in preprocessing.MISTAKES:
+        raise ValueError(
+            f"prepare is {name!r}; write one of {', '.join(preprocessing.MISTAKES)}, or give a "
+            "function."
+        )
+    return functools.partial(preprocessing.MISTAKES[name], backbone=backbone)
+
+
+def _compute(images, backbone, size, prepare, interpolation, weights, engine) -> np.ndarray:
+    # The same layer that a classifier carries inside, so that both see the same pixels.
+    mode = backbone if prepare is None else "identity"
+    ready = preprocessing.Preprocess(mode, size=size, interpolation=interpolation)
+    forward = _forward(backbone, weights, engine)
+    found = []
+    starts = range(0, len(images), BATCH)
+    for i in tqdm(starts, "features", leave=False, delay=2, file=sys.stdout, unit="batch"):
+        batch = keras.ops.convert_to_numpy(ready(images[i : i + BATCH]))
+        found.append(forward(batch if prepare is None else prepare(batch)))
+    return np.concatenate(found)
+
+
+def _forward(backbone: str, weights, engine: str) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from a batch of model-ready images to pooled features."""
+    if weights == "imagenet" and engine != "keras":
+        session = _onnx_session(backbone, required=engine == "onnx")
+        if session is not None:
+            name = session.get_inputs()[0].name
+            return lambda batch: session.run(None, {name: batch})[0]
+    model = _pooled(backbone, weights)
+    return lambda batch: model.predict_on_batch(batch)
+
+
+def _pooled(backbone: str, weights) -> keras.Model:
+    network = load_backbone(backbone, weights, (None, None, 3))
+    network.trainable = False
+    pooled = keras.layers.GlobalAveragePooling2D()(network.output)
+    return keras.Model(network.input, pooled, name=f"{network.name}_features")
+
+
+@functools.cache
+def _onnx_session(backbone: str, required: bool):
+    """An ONNX Runtime session, or None where one cannot be had and none is required."""
+    path = config.cache_dir("onnx") / f"{backbone}-{_weights_key(backbone)}.onnx"
+    if not path.exists():
+        if keras.backend.backend() != "tensorflow" or importlib.util.find_spec("tf2onnx") is None:
+            if required:
+                raise ValueError(
+                    "Keras exports to ONNX from its TensorFlow backend, with tf2onnx installed; "
+                    'use engine="keras" here.'
+                )
+            return None
+        _export_onnx(_pooled(backbone, "imagenet"), path)
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def _export_onnx(model: keras.Model, path: Path) -> None:
+    # Keras exports only models that have been called, and names the file by what it is given.
+    model(np.zeros((1, 64, 64, 3), "float32"))
+    with config.atomic_path(path) as partial:
+        model.export(str(partial), format="onnx", verbose=False)
+
+
+def _weights_key(backbone: str) -> str:
+    if backbone in lite.SCALES:
+        return config.file_key(lite.SCALES[backbone].weights_path())
+    return f"keras-{metadata.version('keras')}"
+
+
+def _key(images: np.ndarray, backbone, size, prepare, interpolation, engine) -> str:
+    """A key that changes with the pixels, the weights, the preparation or the engine's version."""
+    fits_onnx = engine != "keras" and keras.backend.backend() == "tensorflow"
+    run_by = "onnxruntime" if fits_onnx else "keras"
+    said = (
+        images.shape, images.dtype.str, backbone, _weights_key(backbone), size, prepare,
+        interpolation, run_by, metadata.version(run_by),
+    )  # fmt: skip
+    digest = hashlib.blake2b(repr(said).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(images))
+    return digest.hexdigest()

@@ -1,0 +1,295 @@
+"""Train: a head on frozen features, a whole model, or first the one and then the other."""
+
+import time
+import warnings
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from tlcourse import config
+from tlcourse.evaluation import accuracy
+from tlcourse.models import small_cnn
+
+# Picked once, on validation images of animals, MNIST, Fashion-MNIST and CIFAR-10 at 50 to 3,000
+# labels: the best or within one point of it everywhere.
+HEAD_C = 0.1
+
+
+@dataclass(frozen=True)
+class Head:
+    """A softmax layer fitted on frozen features.
+
+    Attributes:
+        kernel: float32 `(D, classes)`.
+        bias: float32 `(classes,)`.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """Scores before the softmax, `(N, classes)`."""
+        return features @ self.kernel + self.bias
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Class probabilities `(N, classes)`, float32."""
+        scores = self.logits(features)
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return scores / scores.sum(axis=1, keepdims=True)
+
+    def accuracy(self, features: np.ndarray, labels: np.ndarray) -> float:
+        """Share of correct predictions."""
+        return accuracy(self.logits(features), labels)
+
+
+def fit_head(
+    features: np.ndarray, labels: np.ndarray, classes: int | None = None, C: float = HEAD_C
+) -> Head:
+    """Fit a head on frozen features by logistic regression.
+
+    The problem is convex: there is one best head, no learning rate, no epochs and no seed.
+    Features are standardised first, and the scaling is folded into the weights afterwards, so that
+    the head fits behind the backbone as it is.
+
+    Args:
+        features: float `(N, D)`.
+        labels: class numbers `(N,)` from 0.
+        classes: how many there are; by default the highest label plus one.
+        C: inverse strength of the L2 penalty.
+
+    Returns:
+        The `Head`.
+
+    Raises:
+        ValueError: shapes that do not fit, or a class without an example.
+
+    Example:
+        >>> head = fit_head(np.array([[-1.0], [-2.0], [1.0], [2.0]]), np.array([0, 0, 1, 1]))
+        >>> head.accuracy(np.array([[-3.0], [3.0]]), np.array([0, 1]))
+        1.0
+    """
+    features, labels = np.asarray(features), np.asarray(labels)
+    if features.ndim != 2 or labels.shape != features.shape[:1]:
+        raise ValueError(
+            f"Features of shape {features.shape} and labels of shape {labels.shape} do not fit; "
+            "they have to be (N, D) and (N,)."
+        )
+    classes = int(labels.max()) + 1 if classes is None else classes
+    missing = sorted(set(range(classes)) - set(labels.tolist()))
+    if missing:
+        raise ValueError(
+            f"Class {missing[0]} has no example among the {len(labels)} labels; "
+            "every class needs at least one."
+        )
+    scaler = StandardScaler().fit(features)
+    fitted = LogisticRegression(C=C, max_iter=300, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted.fit(scaler.transform(features), labels)
+    kernel, bias = fitted.coef_.T, fitted.intercept_
+    if classes == 2:
+        # Two classes share one score; a softmax over (0, score) says the same.
+        kernel, bias = np.hstack([0 * kernel, kernel]), np.array([0.0, bias[0]])
+    kernel = kernel / scaler.scale_[:, None]
+    bias = bias - scaler.mean_ @ kernel
+    return Head(kernel.astype("float32"), bias.astype("float32"))
+
+
+def set_head(model: keras.Model, head: Head) -> None:
+    """Put a fitted head into the layer "head" of a model from `build_classifier`, in place.
+
+    Raises:
+        ValueError: the model has no such layer, or it is of another size.
+    """
+    try:
+        layer = model.get_layer("head")
+    except ValueError:
+        raise ValueError(f"{model.name} has no layer named 'head' to put the head into.") from None
+    if tuple(layer.kernel.shape) != head.kernel.shape:
+        raise ValueError(
+            f"The model's head is {tuple(layer.kernel.shape)}, the fitted one {head.kernel.shape}; "
+            "the number of features and of classes have to agree."
+        )
+    layer.set_weights([head.kernel, head.bias])
+
+
+def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compile for class numbers and probabilities, in the way that is fastest where it runs.
+
+    Keras compiles with XLA by default. On a CPU that takes longer to start and runs slower, so it
+    is left to accelerators; `benchmarks/` holds the comparison.
+    """
+    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not _has_gpu()
+    model.compile(
+        optimizer,
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False if on_tensorflow_cpu else "auto",
+    )
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+@dataclass
+class History:
+    """What happened in training, epoch by epoch.
+
+    Attributes:
+        curves: a list per quantity: "loss", "accuracy" and, with validation data, "val_loss" and
+            "val_accuracy"; and "seconds", the time of each epoch.
+        stages: at which epoch each stage began, by name.
+    """
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    stages: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curves.get("loss", []))
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.curves[name]
+
+    def then(self, other: "History") -> "History":
+        """This history followed by another one; what only one of them has is left out."""
+        shared = [name for name in self.curves if name in other.curves]
+        stages = {name: self.epochs + start for name, start in other.stages.items()}
+        return History(
+            {name: self.curves[name] + other.curves[name] for name in shared},
+            {**self.stages, **stages},
+        )
+
+
+class _Clock(keras.callbacks.Callback):
+    """Times the training part of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        self._end_of_training = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        end = getattr(self, "_end_of_training", None) or time.perf_counter()
+        self.seconds.append(end - self._start)
+        self._end_of_training = None
+
+
+def train(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    epochs: int,
+    learning_rate,
+    batch_size: int = 32,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    optimizer: str = "adam",
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    stage: str = "training",
+) -> History:
+    """Compile a classifier anew and train what is trainable in it.
+
+    Compiling anew is what makes a change of `trainable` count; it also starts the optimizer from
+    rest.
+
+    Args:
+        model: from raw pixels to probabilities.
+        x: raw pixels `(N, H, W, C)`, 0-255.
+        y: class numbers `(N,)`.
+        epochs: passes over the data, 1 or more.
+        learning_rate: a positive number or a `keras.optimizers.schedules` schedule.
+        batch_size: images in one step.
+        validation: `(x, y)` to score after each epoch, or None.
+        optimizer: any name that `keras.optimizers.get` knows.
+        callbacks: Keras callbacks.
+        stage: the name under which the history keeps this part.
+
+    Returns:
+        The `History`.
+
+    Raises:
+        ValueError: a rate or a number of epochs that is not positive, labels beyond the model's
+            classes, or nothing to train.
+    """
+    if isinstance(learning_rate, int | float) and not learning_rate > 0:
+        raise ValueError(f"The learning rate is {learning_rate}; it has to be above zero.")
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; train for at least one.")
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} images do not match {len(y)} labels.")
+    classes = model.output_shape[-1]
+    if int(np.max(y)) >= classes or int(np.min(y)) < 0:
+        raise ValueError(
+            f"Labels run from {np.min(y)} to {np.max(y)}; a model of {classes} classes wants "
+            f"0 to {classes - 1}."
+        )
+    if not model.trainable_variables:
+        raise ValueError("Nothing in the model is trainable; unfreeze a part before training.")
+    optimizer = keras.optimizers.get(optimizer)
+    optimizer.learning_rate = learning_rate
+    compile_classifier(model, optimizer)
+    clock = _Clock()
+    found = model.fit(
+        x,
+        y,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_data=validation,
+        callbacks=[clock, *callbacks],
+        verbose=0,
+    )
+    curves = {name: [float(v) for v in values] for name, values in found.history.items()}
+    return History({**curves, "seconds": clock.seconds}, {stage: 0})
+
+
+# Gradient steps, batch size and peak rate of the scratch baseline: see `train_from_scratch`.
+SCRATCH_STEPS = 400
+SCRATCH_BATCH = 32
+SCRATCH_RATE = 3e-3
+
+
+def train_from_scratch(
+    x: np.ndarray, y: np.ndarray, classes: int, seed: int = 0, steps: int = SCRATCH_STEPS
+) -> keras.Model:
+    """Train the small network from scratch, by the recipe that transfer has to beat.
+
+    The same number of gradient steps is taken whatever the number of images, because few images
+    need as many steps as many do; the rate rises briefly and falls along a cosine.
+
+    Args:
+        x: raw pixels `(N, H, W, C)`, 0-255.
+        y: class numbers `(N,)`.
+        classes: how many there are.
+        seed: of the initial weights and of the order of images.
+        steps: gradient steps of 32 images each.
+
+    Returns:
+        The trained model, from raw pixels to probabilities.
+    """
+    config.set_seed(seed)
+    model = small_cnn(classes, x.shape[1:])
+    # One long epoch of repeated images: an epoch of two steps costs more to start than to run.
+    rng = np.random.default_rng(seed)
+    passes = -(-steps * SCRATCH_BATCH // len(x))
+    order = np.concatenate([rng.permutation(len(x)) for _ in range(passes)])
+    order = order[: steps * SCRATCH_BATCH]
+    warmup = steps // 10
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warmup, warmup_target=SCRATCH_RATE, warmup_steps=warmup
+    )
+    compile_classifier(model, keras.optimizers.Adam(rate))
+    model.fit(x[order], y[order], batch_size=SCRATCH_BATCH, shuffle=False, verbose=0)
+    return model

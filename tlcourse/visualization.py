@@ -1,0 +1,200 @@
+"""Every plot of the course. Each returns its `Axes` or `Figure`; none calls `plt.show()`.
+
+Colours are those of Okabe and Ito, which people with any common colour vision can tell apart; sizes
+are for a projector at the back of a room.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tlcourse.evaluation import Estimate, mean_interval
+
+# Source: Okabe and Ito, Color Universal Design, 2008 (https://jfly.uni-koeln.de/color/).
+PALETTE = {
+    "blue": "#0072B2",
+    "orange": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "amber": "#E69F00",
+    "grey": "#595959",
+}
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def style() -> None:
+    """Set Matplotlib's defaults for the course: large type, thin frame, safe colours."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (8, 4.5),
+            "figure.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "font.size": 13,
+            "axes.titlesize": 14,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.alpha": 0.25,
+            "lines.linewidth": 2.2,
+            "lines.markersize": 7,
+            "legend.frameon": False,
+            "axes.prop_cycle": plt.cycler(color=list(PALETTE.values())),
+        }
+    )
+
+
+def image_grid(
+    images: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    columns: int = 10,
+    title: str | None = None,
+) -> Figure:
+    """Show images side by side, as they are: raw pixels from 0 to 255, not stretched.
+
+    Args:
+        images: uint8 or float images 0-255, `(H, W, 1)` or `(H, W, 3)`, of any sizes.
+        titles: a caption for each, or None.
+        columns: images in a row.
+        title: a title for the whole figure.
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    width = 1.25 if titles is None else max(1.25, 0.1 * max(map(len, titles)))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width * columns, (width + 0.3) * rows), squeeze=False
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
+        image = np.clip(np.asarray(image), 0, 255).astype("uint8")
+        axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        if titles is not None:
+            axis.set_title(titles[i], fontsize=10, loc="center")
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+    log_x: bool = False,
+    percent: bool = False,
+    committed: Mapping[str, Sequence] | None = None,
+    colors: Mapping[str, str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Lines over a shared axis, each with the interval of its seeds and its name at its end.
+
+    Args:
+        x: positions `(P,)`.
+        lines: name to values `(P,)`, or `(seeds, P)` for a mean with a 95 % interval.
+        xlabel, ylabel: with units.
+        log_x: a logarithmic axis with plain numbers.
+        percent: values are shares and are shown in percent.
+        committed: name to values `(runs, P)` of the committed runs, drawn as a pale band behind.
+        colors: name to a key of `PALETTE`.
+        ax: where to draw; a new figure if None.
+    """
+    ax = ax or plt.figure().add_subplot()
+    factor = 100 if percent else 1
+    names = list(PALETTE)
+    ends = []
+    for i, (name, values) in enumerate(lines.items()):
+        color = PALETTE[(colors or {}).get(name, names[i % len(names)])]
+        if committed and name in committed:
+            low, _, high = _band(committed[name], factor)
+            ax.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
+        low, mean, high = _band(values, factor)
+        marker = _MARKERS[i % len(_MARKERS)]
+        if np.isfinite(low).all():
+            ax.errorbar(x, mean, [mean - low, high - mean], color=color, marker=marker, capsize=3)
+        else:
+            ax.plot(x, mean, color=color, marker=marker)
+        ends.append((float(mean[-1]), name, color))
+    if log_x:
+        ax.set_xscale("log")
+        ax.set_xticks(list(x), [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in x])
+        ax.minorticks_off()
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if title:
+        ax.set_title(title)
+    _name_at_end(ax, x[-1], ends)
+    return ax
+
+
+def _band(values, factor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values = np.atleast_2d(np.asarray(values, dtype=float)) * factor
+    found = [mean_interval(column) for column in values.T]
+    return tuple(np.array([getattr(e, k) for e in found]) for k in ("low", "mean", "high"))
+
+
+def _name_at_end(ax: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
+    """Write each line's name beside its end, moved apart where they would overlap."""
+    ax.margins(x=0.04)
+    low, high = ax.get_ylim()
+    gap = 0.075 * (high - low)
+    placed = -np.inf
+    for y, name, color in sorted(ends):
+        placed = max(y, placed + gap)
+        ax.annotate(
+            name, (x, placed), xytext=(10, 0), textcoords="offset points", color=color,
+            va="center", annotation_clip=False, fontweight="bold",
+        )  # fmt: skip
+
+
+def dots(
+    estimates: Mapping[str, Estimate | float],
+    *,
+    xlabel: str,
+    title: str | None = None,
+    percent: bool = False,
+    log_x: bool = False,
+    baseline: float | None = None,
+    highlight: Sequence[str] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """One row per name, a dot at its value and a bar for its interval; the first name on top.
+
+    Args:
+        estimates: name to a number or an `Estimate`.
+        xlabel: with units.
+        percent: values are shares and are shown in percent.
+        log_x: a logarithmic axis.
+        baseline: a vertical line to compare with, such as chance.
+        highlight: names drawn in orange.
+        ax: where to draw; a new figure if None.
+    """
+    ax = ax or plt.figure(figsize=(8, 0.9 + 0.48 * len(estimates))).add_subplot()
+    factor = 100 if percent else 1
+    for row, (name, value) in enumerate(estimates.items()):
+        color = PALETTE["orange" if name in highlight else "blue"]
+        mean = value.mean if isinstance(value, Estimate) else float(value)
+        if isinstance(value, Estimate) and np.isfinite(value.low):
+            ax.plot([value.low * factor, value.high * factor], [row, row], color=color)
+        ax.plot(mean * factor, row, "o", color=color)
+        text = f"{mean * factor:.0f} %" if percent else f"{mean:,.3g}"
+        ax.annotate(
+            text, (mean * factor, row), xytext=(0, 7), textcoords="offset points", ha="center",
+            fontsize=11,
+        )  # fmt: skip
+    if baseline is not None:
+        ax.axvline(baseline * factor, color=PALETTE["grey"], linestyle="--", linewidth=1.2)
+    if log_x:
+        ax.set_xscale("log")
+    ax.set_yticks(range(len(estimates)), list(estimates))
+    ax.set_ylim(len(estimates) - 0.5, -0.7)
+    ax.grid(axis="y", visible=False)
+    ax.set(xlabel=xlabel)
+    if title:
+        ax.set_title(title)
+    return ax
