@@ -32,7 +32,7 @@ def cache_dir(*parts: str) -> Path:
 
 
 def data_dir() -> Path | None:
-    """The reader's own folder of `NAME.npz` datasets (`TLCOURSE_DATA`), or None if it is not set."""
+    """The reader's own folder of `NAME.npz` datasets, named by `TLCOURSE_DATA`, or None."""
     named = os.environ.get("TLCOURSE_DATA")
     return Path(named).expanduser() if named else None
 

@@ -79,7 +79,8 @@ def paired_difference(a: Sequence[float], b: Sequence[float], confidence: float 
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(
-            f"Paired values need one value per seed on each side; got shapes {a.shape} and {b.shape}."
+            f"Paired values need one value per seed on each side; got shapes {a.shape} and "
+            f"{b.shape}."
         )
     return mean_interval(a - b, confidence)
 

@@ -73,12 +73,13 @@ class Verdict:
         return f"{self.status.upper():<9} {self.claim.id}: {self.claim.claim}"
 
     def _repr_html_(self) -> str:
+        names = self.measured or _averages(tuple(reference(self.claim.id)))
         rows = "".join(
             f"<tr><td style='text-align:left'>{html.escape(name)}</td>"
-            f"<td style='text-align:left'>{html.escape(text(value))}</td>"
+            f"<td style='text-align:left'>{_here(self.measured, name)}</td>"
             f"<td style='text-align:left'>{html.escape(_reference_text(self.claim.id, name))}</td>"
             "</tr>"
-            for name, value in self.measured.items()
+            for name in names
         )
         note = "" if self.status != UNSETTLED else _unsettled_note(self)
         return (
@@ -177,6 +178,27 @@ def check(claim_id: str, **measured) -> Verdict:
     status = UNSETTLED if len(committed) > 1 else HOLDS if holds else FAILS
     verdict = Verdict(claim, holds, status, measured)
     _append({"id": claim_id, "holds": holds, "measured": _plain(measured)}, claim.chapter)
+    print(verdict)
+    _display(verdict)
+    return verdict
+
+
+def cite(claim_id: str) -> Verdict:
+    """Print what the committed runs say of a claim that this machine cannot measure.
+
+    The line is the one that `check` prints, so that a notebook reads the same with or without an
+    optional package or a download.
+
+    Raises:
+        ValueError: no such claim, or no committed run has measured it.
+    """
+    claim = get(claim_id)
+    records = reference(claim_id)
+    if not records:
+        raise ValueError(f"{claim_id} was measured neither here nor in a committed run.")
+    outcomes = {entry["holds"] for entry in records}
+    status = UNSETTLED if len(outcomes) > 1 else HOLDS if outcomes == {True} else FAILS
+    verdict = Verdict(claim, outcomes == {True}, status, {})
     print(verdict)
     _display(verdict)
     return verdict
@@ -362,6 +384,10 @@ def _plain(value):
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _here(measured: dict, name: str) -> str:
+    return html.escape(text(measured[name])) if name in measured else "not measured here"
 
 
 def _reference_text(claim_id: str, name: str) -> str:
