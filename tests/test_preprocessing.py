@@ -238,7 +238,7 @@ def test_check_knows_that_a_model_with_preprocessing_inside_wants_raw_pixels(bui
     (finding,) = check(images / 127.5 - 1, model)
     assert "already prepared" in finding
     (finding,) = check(RAW[:, :28, :28], model)
-    assert "1 channels are wanted" in finding
+    assert "(N, H, W, 1) is wanted" in finding
     (finding,) = check(RAW[..., :1], model)
     assert "28 by 28" in finding
 

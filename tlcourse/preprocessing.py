@@ -449,7 +449,8 @@ def _shape_problem(shape, wanted) -> str | None:
     if 0 in shape:
         return f"{got}: there is nothing in it; give at least one image."
     if shape[-1] != channels:
-        return f"{got}, but {channels} channels are wanted; {_channel_remedy(shape, channels)}."
+        remedy = _channel_remedy(shape, channels)
+        return f"{got}, but (N, H, W, {channels}) is wanted; {remedy}."
     if min(shape[1:3]) < smallest:
         return (
             f"{got}, but {table.lookup(wanted).name} wants at least {smallest} by {smallest} "

@@ -45,6 +45,7 @@ def test_sides_may_be_open():
         ("efficientnet-lite0", 96, "height, width, 3"),
         ("efficientnet-lite0", (31, 96, 3), "at least 32 by 32"),
         ("inception-v3", (74, 96, 3), "at least 75 by 75"),
+        ("nasnet-mobile", (None, 96, 3), "cannot leave a side open"),
     ],
 )
 def test_bad_shapes(name, shape, message):

@@ -96,6 +96,11 @@ def _checked_shape(backbone: table.Backbone, input_shape) -> tuple:
             f"The input shape is {input_shape!r}; {backbone.name} wants (height, width, 3), for "
             "its weights know RGB images only (`build_classifier` turns grey ones into RGB)."
         )
+    if None in shape and backbone.family == "NASNet":
+        raise ValueError(
+            f"The input shape is {input_shape!r}; {backbone.name} cannot leave a side open, so "
+            "give whole numbers."
+        )
     if any(side is not None and side < backbone.min_size for side in shape[:2]):
         raise ValueError(
             f"The input shape is {input_shape!r}; {backbone.name} wants at least "
