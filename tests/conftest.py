@@ -1,0 +1,42 @@
+"""Tests write into a cache of their own, draw no windows, and reach no network."""
+
+import os
+import shutil
+import socket
+import tempfile
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+for name in ("TLCOURSE_DATA", "TLCOURSE_LEDGER"):
+    os.environ.pop(name, None)
+
+
+def pytest_configure(config):
+    # One cache for the whole session: what a test converts or exports once, the next may use.
+    # Name one in TLCOURSE_CACHE and it is kept from session to session.
+    if "TLCOURSE_CACHE" not in os.environ:
+        config.temporary_cache = os.environ["TLCOURSE_CACHE"] = tempfile.mkdtemp(prefix="tlcourse-")
+
+
+def pytest_unconfigure(config):
+    if cache := getattr(config, "temporary_cache", None):
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Refuse every connection that leaves this machine."""
+    connect = socket.socket.connect
+
+    def local_only(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+            raise OSError(f"A test must not reach {address[0]}; serve what it needs from here.")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local_only)
+
+
+def _is_local(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
