@@ -99,12 +99,12 @@ def test_bad_arguments(arguments, message):
         build_classifier(**({"classes": 3, "weights": None} | arguments))
 
 
-@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (96, 96, 3)])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (64, 64, 3), (96, 96, 3), (64, 40, 1)])
 def test_small_cnn_is_small(shape):
     model = small_cnn(10, shape)
     assert model.input_shape == (None, *shape)
     assert model.output_shape == (None, 10)
-    assert 90_000 <= model.count_params() <= 300_000
+    assert 80_000 <= model.count_params() <= 250_000
     assert not model.compiled
     assert model.layers[1].name == "preprocessing"
 
@@ -128,7 +128,8 @@ def test_small_cnn_learns_where_the_bright_stripe_is():
     model.compile(
         keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
-    model.fit(images[:300], labels[:300], batch_size=32, epochs=12, verbose=0)
+    # 50 updates: with Keras' default momentum, inference would still be at chance.
+    model.fit(images[:300], labels[:300], batch_size=32, epochs=5, verbose=0)
     _, accuracy = model.evaluate(images[300:], labels[300:], verbose=0)
     assert accuracy > 0.9
 
