@@ -1,5 +1,6 @@
 """Tests write into a cache of their own, draw no windows, and reach no network."""
 
+import errno
 import os
 import shutil
 import socket
@@ -33,7 +34,13 @@ def no_network(monkeypatch):
     def local_only(self, address):
         if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
             raise OSError(f"A test must not reach {address[0]}; serve what it needs from here.")
-        return connect(self, address)
+        try:
+            return connect(self, address)
+        except OSError as error:
+            # Cut off from everything, itself included, as in a bare network namespace.
+            if self.family == socket.AF_INET and error.errno == errno.ENETUNREACH:
+                pytest.skip("this machine has no loopback to serve from")
+            raise
 
     monkeypatch.setattr(socket.socket, "connect", local_only)
 

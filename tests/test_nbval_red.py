@@ -8,6 +8,9 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
+
+from tlcourse.cli.kernels import HereOnly
 
 CONFTEST = Path(__file__).resolve().parents[1] / "notebooks" / "conftest.py"
 # A ledger of one claim, so that this test depends on no chapter's rule.
@@ -34,7 +37,8 @@ def folder(tmp_path_factory):
     notebook.metadata["kernelspec"] = {
         "name": "python3", "display_name": "Python 3", "language": "python"
     }  # fmt: skip
-    nbclient.execute(notebook, kernel_name="python3")
+    manager = type("Manager", (HereOnly, AsyncKernelManager), {})
+    nbclient.execute(notebook, kernel_manager_class=manager)
     nbformat.write(notebook, folder / "01_toy.ipynb")
     return folder
 

@@ -19,8 +19,6 @@ import jupytext
 import nbformat
 import papermill
 import psutil
-from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -31,6 +29,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 import tlcourse
 from tlcourse import claims, config
 from tlcourse.cli import table
+from tlcourse.cli.kernels import HereOnly
 
 CHAPTER_FILES = "[0-9][0-9]_*.ipynb"
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
@@ -305,24 +304,20 @@ def _hooks(result: Result, kernel: type, bar: "_Bar") -> dict:
 
 @contextlib.contextmanager
 def _kernel(ledger: Path, log: Path) -> Iterator[type[AsyncKernelManager]]:
-    """A kernel manager that starts this interpreter, whatever kernels the reader has installed."""
+    """A kernel manager whose kernels write to that ledger and that log."""
     environment = {**os.environ, "TLCOURSE_LEDGER": str(ledger), "TF_CPP_MIN_LOG_LEVEL": "3"}
     # The first would send figures to the screen, the second mutes what ipykernel captures.
     for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):
         environment.pop(name, None)
 
-    class ThisInterpreter(AsyncKernelManager):
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return KernelSpec(**get_kernel_dict())
-
+    class ChapterKernel(HereOnly, AsyncKernelManager):
         async def start_kernel(self, **options):
             options |= {"env": environment, "stdout": messages, "stderr": messages}
             return await super().start_kernel(**options)
 
     try:
         with log.open("a", encoding="utf-8") as messages:
-            yield ThisInterpreter
+            yield ChapterKernel
     finally:
         if log.stat().st_size == 0:
             log.unlink()
