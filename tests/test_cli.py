@@ -357,6 +357,12 @@ def test_values_of_other_magnitudes_get_an_axis_of_their_own(rows):
     assert titles.count("toy-fails: fails") == 2
 
 
+def test_a_yes_or_no_is_not_drawn(toy_claims):
+    (row, *_) = claims.summarise([record("toy-holds", True, x=True, y=2.0)])
+    (axis,) = table.figure([row]).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["y"]
+
+
 def test_nothing_measured_gives_a_page_without_a_figure(toy_claims, tmp_path):
     table.write_html(claims.summarise([]), tmp_path / "ledger.html")
     assert not (tmp_path / "ledger.svg").exists()

@@ -137,6 +137,8 @@ def _strips(row: claims.Row) -> list[tuple[claims.Row, list[str]]]:
     strips: list[tuple[claims.Row, list[str]]] = []
     largest = 0.0
     for name, value in row.values.items():
+        if all(isinstance(record["measured"].get(name), bool) for record in row.records):
+            continue  # Whether something happened has no scale.
         size = max(abs(v) for v in (value.mean, value.low, value.high) if math.isfinite(v))
         near = not strips or 0 in (size, largest) or 1 / _SAME_AXIS < size / largest < _SAME_AXIS
         if strips and near:
@@ -154,7 +156,7 @@ def _draw(axis, row: claims.Row, names: list[str]) -> None:
         value = row.values[name]
         found = [r["measured"][name] for r in row.records if name in r["measured"]]
         runs = [one["mean"] if isinstance(one, dict) else one for one in found]
-        axis.plot(runs, [place] * len(runs), ".", color="#999999", markersize=4)
+        axis.plot(runs, [place - 0.25] * len(runs), ".", color="#777777", markersize=5)
         if math.isfinite(value.low):
             axis.plot([value.low, value.high], [place, place], color=colour, linewidth=2)
         axis.plot(value.mean, place, _MARKER[row.verdict], color=colour, markersize=8)
