@@ -10,6 +10,8 @@ import jupytext
 import nbformat
 import pytest
 
+from tlcourse import claims
+
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -242,6 +244,13 @@ def test_a_notebook_says_what_its_script_says(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_keeps_the_rule(path, rule):
     assert rule(nbformat.read(path, as_version=4)) == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_chapter_checks_all_of_its_claims(path):
+    source = "\n".join(cell.source for cell in code(nbformat.read(path, as_version=4)))
+    wanted = {claim.id for claim in claims.load().values() if claim.chapter == path.name[:2]}
+    assert wanted and {name for name in wanted if f'"{name}"' not in source} == set()
 
 
 # The rules, on a small notebook that keeps them all, and on that notebook spoilt.
