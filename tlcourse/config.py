@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,6 +68,23 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def progress(items, label: str, total: int | None = None):
+    """Go through `items` behind a progress bar that appears after two seconds and then vanishes.
+
+    A headless run has one bar of its own for all chapters, and stored outputs must not hold
+    hundreds of states of another, so there this one stays silent.
+
+    Args:
+        items: what to go through.
+        label: what is being done, in one or two words.
+        total: how many items, if `items` has no length.
+    """
+    from tqdm import tqdm
+
+    headless = "TLCOURSE_LEDGER" in os.environ or "PYTEST_CURRENT_TEST" in os.environ
+    return tqdm(items, label, total=total, leave=False, delay=2, file=sys.stdout, disable=headless)
 
 
 def set_seed(seed: int) -> None:

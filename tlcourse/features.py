@@ -3,14 +3,12 @@
 import functools
 import hashlib
 import importlib.util
-import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from tlcourse import config, preprocessing
 from tlcourse.models import lite, load_backbone, table
@@ -93,7 +91,7 @@ def _compute(images, backbone, size, prepare, interpolation, weights, engine) ->
     forward = _forward(backbone, weights, engine)
     found = []
     starts = range(0, len(images), BATCH)
-    for i in tqdm(starts, "features", leave=False, delay=2, file=sys.stdout, unit="batch"):
+    for i in config.progress(starts, "features"):
         batch = keras.ops.convert_to_numpy(ready(images[i : i + BATCH]))
         found.append(forward(batch if prepare is None else prepare(batch)))
     return np.concatenate(found)

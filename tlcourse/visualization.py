@@ -4,12 +4,13 @@ Colours are those of Okabe and Ito, which people with any common colour vision c
 are for a projector at the back of a room.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from tlcourse.evaluation import Estimate, mean_interval
 
@@ -191,6 +192,9 @@ def dots(
         ax.axvline(baseline * factor, color=PALETTE["grey"], linestyle="--", linewidth=1.2)
     if log_x:
         ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.minorticks_off()
     ax.set_yticks(range(len(estimates)), list(estimates))
     ax.set_ylim(len(estimates) - 0.5, -0.7)
     ax.grid(axis="y", visible=False)
@@ -248,3 +252,44 @@ def paired_dots(
         ax.set_title(title)
     ax.figure.legend(loc="outside lower center", ncols=len(next(iter(rows.values()))))
     return ax
+
+
+def transfer_against_scratch(
+    sizes: Sequence[int],
+    targets: Sequence[str],
+    transfer: Mapping[str, Sequence],
+    scratch: Mapping[str, Sequence],
+    past: Callable[[str, str], Sequence],
+) -> Figure:
+    """One panel per target: two learning curves, over bands of the committed runs.
+
+    Args:
+        sizes: numbers of labels `(P,)`.
+        targets: names of datasets, in the order of the panels.
+        transfer, scratch: dataset to accuracies `(seeds, P)`; a dataset may be missing from both.
+        past: from ("transfer" or "scratch", dataset) to committed accuracies `(runs, P)`, maybe
+            none.
+    """
+    figure, axes = plt.subplots(
+        1, len(targets), figsize=(4.1 * len(targets), 4.3), sharey=True, squeeze=False
+    )
+    ways = {"transfer": (transfer, "blue", "o"), "scratch": (scratch, "orange", "s")}
+    for ax, target in zip(axes.flat, targets, strict=True):
+        for way, (found, color, marker) in ways.items():
+            committed = past(way, target)
+            if len(committed) > 1:
+                low, mean, high = _band(committed, 100)
+                ax.fill_between(sizes, low, high, color=PALETTE[color], alpha=0.2, linewidth=0)
+                ax.plot(sizes, mean, color=PALETTE[color], linewidth=1, linestyle=":")
+            if target in found:
+                _, mean, _ = _band(found[target], 100)
+                ax.plot(sizes, mean, color=PALETTE[color], marker=marker, label=way)
+        ax.set_xscale("log")
+        ax.set_xticks(list(sizes), [f"{n:,}" for n in sizes])
+        ax.minorticks_off()
+        ax.set(xlabel="labels", title=target if target in transfer else f"{target} (committed)")
+    axes[0, 0].set(ylabel="test accuracy (%)", ylim=(0, 100))
+    drawn = next((ax for ax in axes.flat if ax.get_legend_handles_labels()[0]), None)
+    if drawn is not None:
+        drawn.legend(loc="lower right")
+    return figure
