@@ -93,9 +93,32 @@ def set_seed(seed: int) -> None:
     On one machine, one seed gives one result, bit for bit, on a CPU. Another processor, another
     version of TensorFlow or a GPU gives other last digits, and training amplifies them.
     """
-    import keras
+    with _quiet_stderr():
+        import keras
 
     keras.utils.set_random_seed(seed)
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Drop what C++ libraries print past Python, such as TensorFlow's search for a GPU.
+
+    Python's own errors and warnings go another way and are not lost.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:
+        # No stderr at all, as under pythonw: nothing to drop.
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.util
+import warnings
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -136,7 +137,9 @@ def _onnx_session(backbone: str, required: bool):
 def _export_onnx(model: keras.Model, path: Path) -> None:
     # Keras exports only models that have been called, and names the file by what it is given.
     model(np.zeros((1, 64, 64, 3), "float32"))
-    with config.atomic_path(path) as partial:
+    with config.atomic_path(path) as partial, warnings.catch_warnings():
+        # tf2onnx asks NumPy for names that it has dropped; the export does not need them.
+        warnings.simplefilter("ignore", FutureWarning)
         model.export(str(partial), format="onnx", verbose=False)
 
 

@@ -183,7 +183,7 @@ def dots(
         if isinstance(value, Estimate) and np.isfinite(value.low):
             ax.plot([value.low * factor, value.high * factor], [row, row], color=color)
         ax.plot(mean * factor, row, "o", color=color)
-        text = f"{mean * factor:.0f} %" if percent else f"{mean:,.3g}"
+        text = f"{mean * factor:z.0f} %" if percent else f"{mean:,.3g}"
         ax.annotate(
             text, (mean * factor, row), xytext=(0, 7), textcoords="offset points", ha="center",
             fontsize=11,

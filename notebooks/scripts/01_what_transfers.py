@@ -28,13 +28,17 @@ PROFILE: str = "quick"  # quick | full
 SEED: int = 0  # every random choice follows from it
 
 # %%
+from tlcourse import config
+
+run = config.begin("01", PROFILE, SEED)
+
+# %%
 import keras
 import numpy as np
 
-from tlcourse import claims, config, data, evaluation, features, freezing, training
+from tlcourse import claims, data, evaluation, features, freezing, training
 from tlcourse import visualization as viz
 
-run = config.begin("01", PROFILE, SEED)
 viz.style()
 
 # %% [markdown]

@@ -171,7 +171,7 @@ def check(claim_id: str, **measured) -> Verdict:
     """
     claim = get(claim_id)
     for name, value in measured.items():
-        if not np.isfinite(np.asarray(_mean(value), dtype=float)).all():
+        if not isinstance(value, str) and not np.isfinite(np.asarray(_mean(value), float)).all():
             raise ValueError(f"{claim_id}: {name} is {value}; a measurement has to be finite.")
     holds = rules.evaluate(claim.rule, measured)
     committed = {record["holds"] for record in reference(claim_id)}
