@@ -28,6 +28,11 @@ PROFILE: str = "quick"  # quick | full
 SEED: int = 0  # every random choice follows from it
 
 # %%
+from tlcourse import config
+
+run = config.begin("07", PROFILE, SEED)
+
+# %%
 import inspect
 import os
 import tempfile
@@ -38,12 +43,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from tlcourse import claims, config, data, features, freezing, models, preprocessing, training
+from tlcourse import claims, data, features, freezing, models, preprocessing, training
 from tlcourse import visualization as viz
 from tlcourse.evaluation import bootstrap_interval
 from tlcourse.preprocessing import MISTAKES
 
-run = config.begin("07", PROFILE, SEED)
 viz.style()
 LITE = "efficientnet-lite0"
 
