@@ -73,7 +73,7 @@ def image_grid(
         axis.axis("off")
     for i, (axis, image) in enumerate(zip(axes.flat, images, strict=False)):
         image = np.clip(np.asarray(image), 0, 255).astype("uint8")
-        axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
+        axis.imshow(image, cmap="gray", vmin=0, vmax=255)
         if titles is not None:
             axis.set_title(titles[i], fontsize=10, loc="center")
     if title:

@@ -1,0 +1,110 @@
+import keras
+import numpy as np
+import pytest
+
+from tlcourse import config, features
+from tlcourse.models import build_classifier
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1)).astype("uint8")
+
+
+@pytest.fixture
+def cold(tmp_path, monkeypatch):
+    """A cache of its own for features; weights and the ONNX file stay where they are."""
+    shared = config.cache_dir
+    monkeypatch.setattr(
+        config, "cache_dir", lambda *p: tmp_path if p == ("features",) else shared(*p)
+    )
+    return tmp_path
+
+
+def test_both_engines_see_the_same(images):
+    onnx = features.extract(images, size=64, engine="onnx")
+    plain = features.extract(images, size=64, engine="keras")
+    assert onnx.shape == (6, 1280) and onnx.dtype == np.float32
+    np.testing.assert_allclose(onnx, plain, atol=2e-4)
+
+
+def test_features_are_those_inside_a_classifier(images):
+    model = build_classifier(3, size=64)
+    pooled = keras.Model(model.input, model.get_layer("pooling").output)
+    found = features.extract(images, size=64)
+    np.testing.assert_allclose(found, pooled.predict(images, verbose=0), atol=2e-4)
+
+
+def test_grey_and_tripled_grey_are_the_same(images, cold):
+    tripled = np.repeat(images, 3, axis=-1)
+    assert (features.extract(images, size=64) == features.extract(tripled, size=64)).all()
+
+
+def test_the_second_time_comes_from_the_disk(images, cold, monkeypatch):
+    first = features.extract(images, size=64)
+    monkeypatch.setattr(features, "_compute", lambda *_: pytest.fail("computed again"))
+    assert (features.extract(images, size=64) == first).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 32},
+        {"interpolation": "nearest"},
+        {"prepare": "divide_by_255"},
+        {"engine": "keras"},
+        {"images": 1},
+    ],
+)
+def test_nothing_else_is_taken_from_the_disk(images, cold, change):
+    features.extract(images, size=64)
+    if "images" in change:
+        other = images.copy()
+        other[0, 0, 0, 0] ^= 1
+        features.extract(other, size=64)
+    else:
+        features.extract(images, **{"size": 64, **change})
+    assert len(list(cold.glob("*.npy"))) == 2
+
+
+def test_a_wrong_preparation_gives_other_features(images):
+    right = features.extract(images, size=64)
+    wrong = features.extract(images, size=64, prepare="raw_0_255")
+    assert np.abs(right - wrong).max() > 0.1
+
+
+def test_a_function_prepares_and_is_not_kept(images, cold):
+    seen = []
+
+    def prepare(pixels):
+        seen.append((pixels.dtype, pixels.shape, pixels.max() > 100))
+        return (pixels - 127) / 128
+
+    found = features.extract(images, size=64, prepare=prepare)
+    np.testing.assert_allclose(found, features.extract(images, size=64), atol=1e-4)
+    assert seen == [(np.float32, (6, 64, 64, 3), True)]
+    assert len(list(cold.glob("*.npy"))) == 1
+
+
+def test_random_weights_follow_the_seed_and_are_not_kept(images, cold):
+    def drawn(seed):
+        config.set_seed(seed)
+        return features.extract(images, size=64, weights=None)
+
+    assert (drawn(0) == drawn(0)).all() and (drawn(0) != drawn(1)).any()
+    assert not list(cold.glob("*.npy"))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"engine": "tpu"}, "engine is 'tpu'"),
+        ({"prepare": "typo"}, "prepare is 'typo'"),
+        ({"backbone": "resnet5"}, "resnet5"),
+        ({"images": np.zeros((2, 28, 28), "uint8")}, "to_rgb wants"),
+        ({"images": np.random.default_rng(0).random((2, 28, 28, 1))}, "divided by 255"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(images, change, what):
+    with pytest.raises(ValueError, match=what):
+        features.extract(**{"images": images, **change})

@@ -1,0 +1,85 @@
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from tlcourse import visualization as viz
+from tlcourse.evaluation import Estimate
+
+
+@pytest.fixture(autouse=True)
+def close():
+    viz.style()
+    yield
+    plt.close("all")
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_images_are_shown_as_they_are_not_stretched():
+    dark = np.full((8, 8, 1), 10, "uint8")
+    figure = viz.image_grid([dark, dark[..., [0, 0, 0]]], ["a", "b"], columns=5)
+    assert len(figure.axes) == 2
+    assert figure.axes[0].images[0].get_clim() == (0, 255)
+    assert figure.axes[0].images[0].get_array().max() == 10
+
+
+def test_values_beyond_the_range_are_cut_not_wrapped():
+    figure = viz.image_grid([np.array([[[-5.0, 300.0, 7.0]]])])
+    assert figure.axes[0].images[0].get_array().ravel().tolist() == [0, 255, 7]
+
+
+def test_curves_name_their_lines_and_show_intervals_over_seeds():
+    ax = viz.curves(
+        [50, 100], {"one": [0.5, 0.6], "many": [[0.4, 0.5], [0.6, 0.7]]},
+        xlabel="labels", ylabel="accuracy (%)", log_x=True, percent=True,
+    )  # fmt: skip
+    assert set(texts(ax)) == {"one", "many"}
+    assert len(ax.containers) == 1
+    assert ax.get_xlabel() == "labels" and ax.get_xscale() == "log"
+
+
+def test_names_at_the_ends_do_not_overlap():
+    lines = {f"line {i}": [0.5, 0.5] for i in range(4)}
+    ax = viz.curves([0, 1], lines, xlabel="x", ylabel="y")
+    heights = sorted(text.xy[1] for text in ax.texts)
+    low, high = ax.get_ylim()
+    assert np.diff(heights).min() >= 0.07 * (high - low)
+
+
+def test_dots_put_the_first_name_on_top_and_draw_intervals():
+    ax = viz.dots({"a": Estimate(0.5, 0.4, 0.6, 5), "b": 0.25}, xlabel="share (%)", percent=True)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    low, high = ax.get_ylim()
+    assert low > high
+    assert texts(ax) == ["50 %", "25 %"]
+    assert ax.lines[0].get_xdata().tolist() == [40, 60]
+
+
+def test_minus_zero_is_zero():
+    assert texts(viz.dots({"a": -0.001}, xlabel="x", percent=True)) == ["0 %"]
+
+
+def test_a_target_without_a_run_shows_the_committed_ones():
+    def past(way, target):
+        return [[0.5, 0.6], [0.6, 0.7]] if target == "cifar10" else []
+
+    run = {"animals": [[0.5, 0.9]]}
+    figure = viz.transfer_against_scratch([50, 250], ["cifar10", "animals"], run, run, past)
+    committed, live = figure.axes
+    assert committed.get_title(loc="left") == "cifar10 (committed)"
+    assert len(committed.collections) == 2 and not live.collections
+    assert live.get_legend() is not None
+
+
+def test_colours_are_told_apart_without_hue():
+    luminance = [
+        np.dot([0.299, 0.587, 0.114], matplotlib.colors.to_rgb(color))
+        for color in (viz.PALETTE["blue"], viz.PALETTE["amber"])
+    ]
+    assert abs(luminance[0] - luminance[1]) > 0.2
