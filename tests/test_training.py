@@ -158,6 +158,20 @@ class TestTrain:
             training.train(model, **settings)
         assert not model.compiled
 
+    @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow traces twice")
+    def test_the_training_step_is_traced_once(self, images):
+        class Counting(keras.Model):
+            traces = 0
+
+            def train_step(self, data):
+                Counting.traces += 1
+                return super().train_step(data)
+
+        model = classifier()
+        counting = Counting(model.input, model.output)
+        training.train(counting, *images, epochs=2, learning_rate=0.01, batch_size=20)
+        assert Counting.traces == 1
+
     def test_nothing_to_train_is_refused(self, images):
         model = classifier()
         model.trainable = False
