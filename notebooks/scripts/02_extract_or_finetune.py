@@ -30,17 +30,21 @@ PROFILE: str = "quick"  # quick | full
 SEED: int = 0  # every random choice follows from it
 
 # %%
+from tlcourse import config
+
+run = config.begin("02", PROFILE, SEED)
+
+# %%
 import importlib.util
 import time
 
 import keras
 import numpy as np
 
-from tlcourse import claims, config, data, evaluation, features, freezing, models, training
+from tlcourse import claims, data, evaluation, features, freezing, models, training
 from tlcourse import visualization as viz
 from tlcourse.preprocessing import preprocess, resize, to_rgb
 
-run = config.begin("02", PROFILE, SEED)
 viz.style()
 
 # %% [markdown]
