@@ -214,7 +214,7 @@ print(f"layers from 140 on: {after:,}")
 # %%
 SEEDS = run.seeds(run.choose(quick=1, full=5))
 SIZES = run.choose(quick=[100, 500], full=[100, 250, 500, 1000, 3000])
-TEST = run.choose(quick=1000, full=None)  # test images, from the start of the fixed test set
+TEST = run.choose(quick=600, full=None)  # test images, from the start of the fixed test set
 EPOCHS, BATCH = 2, 16
 WAYS = {
     "last 5 blocks": {"last": 5, "learning_rate": 3e-5},
@@ -347,8 +347,8 @@ claims.record("02-accuracy", rows=rows)
 
 # %% [markdown]
 # Each row is one target and one number of labels, each mark one way. Ask of every row: which mark
-# lies furthest to the right, and is the distance larger than the noise? With 1,000 test images an
-# accuracy near 85 % is uncertain by about two points either way; differences between two models on
+# lies furthest to the right, and is the distance larger than the noise? With 600 test images an
+# accuracy near 85 % is uncertain by about three points either way; differences between two models on
 # the same images are known a little better. A pale band, where you see one, is the interval of the
 # committed runs with other seeds.
 
