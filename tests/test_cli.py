@@ -225,7 +225,12 @@ def test_ctrl_c_keeps_what_is_done_and_stops_the_kernel(tmp_path):
     folder = chapter(tmp_path / "notebooks", "01_a", "print('done')")
     chapter(folder, "02_b", "open('started', 'w').close()\nimport time; time.sleep(300)")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "tlcourse", "run", "--notebooks", folder, "--out", out]
+    # A shell starts its background jobs deaf to Ctrl-C, and this suite may be one.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from tlcourse.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "run", "--notebooks", folder, "--out", out]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
     deadline = time.monotonic() + 120
     while not (folder / "started").exists():
