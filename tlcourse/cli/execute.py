@@ -243,7 +243,6 @@ def refresh(
                 _make_plain(document)
                 with config.atomic_path(folder / result.notebook) as partial:
                     nbformat.write(document, partial)
-                    partial.chmod(0o644)
     return int(failed)
 
 
