@@ -31,7 +31,7 @@ def points(ax):
 
 def test_a_dot_for_each_value_in_percent_and_the_first_row_on_top():
     ax = viz.paired_dots(ROWS, xlabel="x", percent=True)
-    assert points(ax) == [(0, 10), (0, 50), (1, 20), (1, 30)]
+    assert points(ax) == [(-0.1, 50), (0.1, 10), (0.9, 30), (1.1, 20)]
     assert [label.get_text() for label in ax.get_yticklabels()] == ["first", "second"]
     assert ax.yaxis_inverted()
 

@@ -239,11 +239,13 @@ def paired_dots(
                 width = [high[0] - low[0]] if np.isfinite(low[0]) else [0.0]
                 ax.barh(row, width, 0.55, left=low[:1], color=color, alpha=0.15, zorder=0)
             value = series[label]
+            # A little apart, so that one series does not hide another.
+            place = row + 0.2 * (i - (len(series) - 1) / 2)
             if isinstance(value, Estimate) and np.isfinite(value.low):
-                ax.plot([value.low * factor, value.high * factor], [row, row], color=color)
+                ax.plot([value.low * factor, value.high * factor], [place, place], color=color)
             marker = _MARKERS[i % len(_MARKERS)]
             shown = label if row == 0 else None
-            ax.plot(mean * factor, row, marker, color=color, label=shown, linestyle="none")
+            ax.plot(mean * factor, place, marker, color=color, label=shown, linestyle="none")
     ax.set_yticks(range(len(rows)), list(rows))
     ax.set_ylim(len(rows) - 0.5, -0.6)
     ax.grid(axis="y", visible=False)

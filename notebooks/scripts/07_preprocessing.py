@@ -22,6 +22,9 @@
 #
 # In this chapter you make ten mistakes on purpose and measure the price of each, twice. Then you
 # learn which of them a check can catch, and which no check can.
+#
+# Your run uses one **seed**, the number that fixes every random choice. The **committed runs** in
+# figures and tables are runs with several seeds that we stored with the course.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -164,7 +167,8 @@ for ax, found, label in zip(axes, (agreement, belief), ("agreement", "belief"), 
 title = figure.suptitle("Eight photographs: what is left of the right answer")
 
 # %% [markdown]
-# Look at the bottom first: raw pixels, a mean subtracted without a division, two scalings in a row.
+# Look at the bottom first: pixels in the wrong places, raw pixels, a mean subtracted without a
+# division, two scalings in a row.
 # These put the values far outside, or into a sliver of, the range that the network knows. No
 # interval is needed to see that nothing is left.
 #
@@ -314,9 +318,10 @@ ax = viz.dots(
 
 # %% [markdown]
 # The first row is exactly zero. The second may surprise you: the colour of the background says
-# nothing about the digit, and still it is no matter of course that BGR costs nothing. The head does
-# not read the digit, it reads features, and a background in foreign colours has other features. In
-# the third, the network has learned that espresso is brown.
+# nothing about the digit, and yet BGR costs accuracy. The head does not read the digit, it reads
+# features, and a background in foreign colours has other features. In the third, the ImageNet head
+# believes its answers less when the colours are wrong; with eight photographs the interval reaches
+# zero in some runs.
 
 # %% [markdown]
 # ## Experiment 3: size and resizing
@@ -339,7 +344,8 @@ for fitted, row in served.items():
 # %% [markdown]
 # Read along a row: the same head, served images of the right size that another function resized. On
 # the diagonal, training and serving agree. No method is right or wrong by itself; compare the
-# diagonal with what lies beside it.
+# diagonal with what lies beside it. Bilinear and bicubic can stand in for each other here; nearest can
+# stand in for neither.
 #
 # This is no invented danger. `load_img`, which many tutorials use, and `tf.image.resize`, which the
 # same tutorials use elsewhere, have different defaults. One photograph, shrunk to 224 pixels both
@@ -655,7 +661,8 @@ verdict = claims.check(
 # **"`x / 255` is good enough for a ResNet50."** What `x / 255` costs depends on the family. For
 # Lite0 it halves the contrast, and a head of its own hardly minds (the number `lite_loss`). A
 # ResNet50 expects a contrast 255 times larger. Its weights are not part of this course, so we cut
-# the contrast of Lite0's inputs as much, in training and in test.
+# the contrast of Lite0's inputs as much, in training and in test. Those images also come out nearly
+# black, so the loss is that of both together.
 
 # %%
 caffe = preprocessing.preprocess(crops, "resnet50")
@@ -768,8 +775,10 @@ verdict = claims.check(
 )
 
 # %% [markdown]
-# **"Never mirror digits."** We expected this to hold, fixed the rule, and measured. Whatever the line
-# says, it is about frozen features of a backbone that was trained with mirror images.
+# **"Never mirror digits."** We expected this to hold, fixed the rule, and measured. The rule asks that
+# the losses on digits and on animals be told apart. Where it fails, mirroring digits is not free: look
+# at whether the digits' own interval includes zero. And whatever the line says, it is about frozen
+# features of a backbone that was trained with mirror images.
 
 # %% tags=["nbval-check-output"]
 verdict = claims.check("q07-mirror-labels", **mirror_price)
