@@ -328,8 +328,7 @@ for name, size in gib.items():
 # Now the accuracy. Three ways: the head alone, the last five blocks, everything; two targets,
 # silhouettes of animals and handwritten digits; and few or more labels. All of them share the
 # labels, the fitted head to start from, and the test images. In the quick profile, "everything" is
-# trained on 500 animals only, because it costs most; what you see of it elsewhere in the figure are
-# committed runs.
+# trained on 500 animals only, because it costs most.
 
 
 # %%
