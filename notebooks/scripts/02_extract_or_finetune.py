@@ -241,7 +241,6 @@ def start(dataset, n, seed):
 
 
 def tune(way, dataset, n, seed):
-    """Fine-tune from the fitted head."""
     x, y, _ = start(dataset, n, seed)
     config.set_seed(seed)
     return training.fine_tune(model, x, y, epochs=EPOCHS, batch_size=BATCH, **WAYS[way])
