@@ -1,0 +1,148 @@
+"""Compile a classifier, train it and keep what happened."""
+
+import time
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+
+def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compile for class numbers and probabilities, in the way that is fastest where it runs.
+
+    Keras compiles with XLA by default. On a CPU that takes longer to start and runs slower, so it
+    is left to accelerators; `benchmarks/` holds the comparison.
+    """
+    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not _has_gpu()
+    # TensorFlow traces a step a second time if variables are made in it; so they are made here, the
+    # metric's by giving an object in place of a name. It halves the wait before the first step.
+    optimizer.build(model.trainable_variables)
+    model.compile(
+        optimizer,
+        "sparse_categorical_crossentropy",
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        jit_compile=False if on_tensorflow_cpu else "auto",
+    )
+
+
+def _has_gpu() -> bool:
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+@dataclass
+class History:
+    """What happened in training, epoch by epoch.
+
+    Attributes:
+        curves: a list per quantity: "loss", "accuracy" and, with validation data, "val_loss" and
+            "val_accuracy"; and "seconds", the time of each epoch.
+        stages: at which epoch each stage began, by name.
+    """
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    stages: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        return len(self.curves.get("loss", []))
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self.curves[name]
+
+    def then(self, other: "History") -> "History":
+        """This history followed by another one; what only one of them has is left out."""
+        shared = [name for name in self.curves if name in other.curves]
+        stages = {name: self.epochs + start for name, start in other.stages.items()}
+        return History(
+            {name: self.curves[name] + other.curves[name] for name in shared},
+            {**self.stages, **stages},
+        )
+
+
+class _Clock(keras.callbacks.Callback):
+    """Times the training part of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        self._end_of_training = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        end = getattr(self, "_end_of_training", None) or time.perf_counter()
+        self.seconds.append(end - self._start)
+        self._end_of_training = None
+
+
+def train(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    epochs: int,
+    learning_rate,
+    batch_size: int = 32,
+    validation: tuple[np.ndarray, np.ndarray] | None = None,
+    optimizer: str = "adam",
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    stage: str = "training",
+) -> History:
+    """Compile a classifier anew and train what is trainable in it.
+
+    Compiling anew is what makes a change of `trainable` count; it also starts the optimizer from
+    rest.
+
+    Args:
+        model: from raw pixels to probabilities.
+        x: raw pixels `(N, H, W, C)`, 0-255.
+        y: class numbers `(N,)`.
+        epochs: passes over the data, 1 or more.
+        learning_rate: a positive number or a `keras.optimizers.schedules` schedule.
+        batch_size: images in one step.
+        validation: `(x, y)` to score after each epoch, or None.
+        optimizer: any name that `keras.optimizers.get` knows.
+        callbacks: Keras callbacks.
+        stage: the name under which the history keeps this part.
+
+    Returns:
+        The `History`.
+
+    Raises:
+        ValueError: a rate or a number of epochs that is not positive, labels beyond the model's
+            classes, or nothing to train.
+    """
+    if isinstance(learning_rate, int | float) and not learning_rate > 0:
+        raise ValueError(f"The learning rate is {learning_rate}; it has to be above zero.")
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; train for at least one.")
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} images do not match {len(y)} labels.")
+    classes = model.output_shape[-1]
+    if int(np.max(y)) >= classes or int(np.min(y)) < 0:
+        raise ValueError(
+            f"Labels run from {np.min(y)} to {np.max(y)}; a model of {classes} classes wants "
+            f"0 to {classes - 1}."
+        )
+    if not model.trainable_variables:
+        raise ValueError("Nothing in the model is trainable; unfreeze a part before training.")
+    optimizer = keras.optimizers.get(optimizer)
+    optimizer.learning_rate = learning_rate
+    compile_classifier(model, optimizer)
+    clock = _Clock()
+    found = model.fit(
+        x,
+        y,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_data=validation,
+        callbacks=[clock, *callbacks],
+        verbose=0,
+    )
+    curves = {name: [float(v) for v in values] for name, values in found.history.items()}
+    return History({**curves, "seconds": clock.seconds}, {stage: 0})
