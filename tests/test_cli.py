@@ -1,5 +1,6 @@
 """The command: what it finds, runs, reports and refuses, on toy chapters without TensorFlow."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -210,6 +211,12 @@ def test_a_claim_that_does_not_hold_fails_the_run(tmp_path, toy_claims):
     result = invoke("run", "--notebooks", folder, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert "Claim toy-fails does not hold." in result.output
+
+
+def test_a_timed_claim_does_not_fail_the_run(toy_claims, monkeypatch):
+    rows = claims.summarise([record("toy-fails", False, x=-1)])
+    busy = [dataclasses.replace(r, claim=dataclasses.replace(r.claim, timed=True)) for r in rows]
+    assert execute.broken(busy) == []
 
 
 def test_a_claim_that_the_committed_runs_left_open_does_not_fail_the_run(toy_claims, monkeypatch):

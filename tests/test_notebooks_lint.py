@@ -253,6 +253,30 @@ def test_a_chapter_checks_all_of_its_claims(path):
     assert wanted and {name for name in wanted if f'"{name}"' not in source} == set()
 
 
+def verdicts_compared_wrongly(notebook) -> list[str]:
+    """Verdicts that nbval does not compare, and those that it must not: seconds decide them."""
+    found = []
+    for cell in code(notebook):
+        for name in re.findall(r"claims\.(?:check|cite)\(\s*\"([^\"]+)\"", cell.source):
+            if (CHECKED in tags(cell)) == claims.get(name).timed:
+                found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_verdicts_are_compared_unless_seconds_decide_them(path):
+    assert verdicts_compared_wrongly(nbformat.read(path, as_version=4)) == []
+
+
+def test_a_verdict_compared_wrongly_is_found(good):
+    good.cells[4].source = 'verdict = claims.check(\n    "q02-fe-faster", full_seconds=3)'
+    assert verdicts_compared_wrongly(good) == ["q02-fe-faster"]
+    good.cells[4].source = 'claims.cite("q02-few-labels")'
+    assert verdicts_compared_wrongly(good) == []
+    del good.cells[4].metadata["tags"]
+    assert verdicts_compared_wrongly(good) == ["q02-few-labels"]
+
+
 # The rules, on a small notebook that keeps them all, and on that notebook spoilt.
 
 

@@ -161,5 +161,7 @@ def test_a_malformed_entry_is_named():
         claims._claim(good, "01")
     with pytest.raises(ValueError, match="folklore_verdict must be one of"):
         claims._claim({**good, "folklore_verdict": "maybe"}, "01")
+    with pytest.raises(ValueError, match="timed is 'yes'"):
+        claims._claim({**good, "folklore_verdict": "false", "timed": "yes"}, "01")
     with pytest.raises(ValueError, match="not an expression"):
         claims._claim({**good, "folklore_verdict": "false", "rule": "y >"}, "01")

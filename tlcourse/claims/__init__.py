@@ -41,6 +41,8 @@ class Claim:
         metric: what is measured, on what, with its unit.
         rule: when the claim counts as confirmed, as an expression for `rules.evaluate`.
         sources: papers or documents; empty where we only measured.
+        timed: whether seconds decide it. A busy machine can then change the verdict, so no test
+            compares it and no run fails for it.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Claim:
     metric: str
     rule: str
     sources: tuple[str, ...] = ()
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ def _claim(entry: dict, chapter: str) -> Claim:
         claim = Claim(**{**entry, "sources": tuple(entry.get("sources", ()))})
     except TypeError as error:
         raise ValueError(f"The claim {entry.get('id')} is not well formed: {error}.") from None
+    if not isinstance(claim.timed, bool):
+        raise ValueError(f"{claim.id}: timed is {claim.timed!r}; it has to be true or false.")
     if claim.folklore_verdict not in FOLKLORE:
         raise ValueError(f"{claim.id}: folklore_verdict must be one of {', '.join(FOLKLORE)}.")
     rules.names(claim.rule)
