@@ -41,6 +41,17 @@ class TestCachedPrefix:
         expected, found = (weights(tuned(images, cache, **settings)[0]) for cache in (False, True))
         assert all(np.allclose(expected[path], found[path], atol=1e-4) for path in expected)
 
+    def test_the_parts_serve_again_until_something_changes(self, images, classifier):
+        model = classifier()
+        freezing.unfreeze(model, last=2)
+        suffix, _ = training.cached_prefix(model, images[0])
+        assert training.cached_prefix(model, images[0])[0] is suffix
+        freezing.unfreeze(model, last=1)
+        other, activations = training.cached_prefix(model, images[0])
+        assert other is not suffix
+        said = other.predict(activations, verbose=0)
+        assert np.allclose(said, model.predict(images[0], verbose=0), atol=1e-6)
+
     def test_everything_trainable_is_refused(self, images, classifier):
         model = classifier()
         freezing.unfreeze(model)

@@ -69,6 +69,74 @@ class TestTrain:
             training.train(model, *images, epochs=1, learning_rate=0.1)
 
 
+class TestTheStepServesAgain:
+    """Making a step takes seconds, so an equal one is kept; nothing may be learned differently."""
+
+    @pytest.fixture
+    def twice(self, images, classifier, weights):
+        """Train, put the weights back, change something, train again: (weights, function) each."""
+
+        def run(change=lambda model: None, second=0.05, optimizer="adam", then=None):
+            model = classifier(dropout=0.2)
+            start, found = model.get_weights(), []
+            for rate, name in ((0.05, optimizer), (second, then or optimizer)):
+                model.set_weights(start)
+                generator = model.get_layer("dropout").seed_generator
+                generator.state.assign([7, 7])
+                keras.utils.set_random_seed(1)
+                training.train(model, *images, epochs=2, learning_rate=rate, optimizer=name)
+                found.append((weights(model), model.train_function))
+                change(model)
+            return found
+
+        return run
+
+    @staticmethod
+    def equal(one, other):
+        return all(np.array_equal(one[path], other[path]) for path in one)
+
+    @pytest.mark.parametrize("optimizer", ["adam", "adagrad", "sgd"])
+    def test_from_rest(self, twice, optimizer):
+        (one, first), (other, second) = twice(optimizer=optimizer)
+        assert first is second and self.equal(one, other)
+
+    def test_with_another_rate(self, twice, images, classifier, weights):
+        (_, first), (found, second) = twice(second=0.001)
+        model = classifier(dropout=0.2)
+        model.get_layer("dropout").seed_generator.state.assign([7, 7])
+        keras.utils.set_random_seed(1)
+        training.train(model, *images, epochs=2, learning_rate=0.001)
+        assert first is second and self.equal(found, weights(model))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            freezing.freeze,
+            lambda model: setattr(model.get_layer("dropout"), "rate", 0.9),
+            lambda model: setattr(
+                model.get_layer("head").kernel, "regularizer", keras.regularizers.L2(1.0)
+            ),
+        ],
+        ids=["frozen", "dropout", "regularizer"],
+    )
+    def test_not_after_a_change_that_it_has_built_in(self, twice, change):
+        (one, first), (other, second) = twice(change)
+        assert first is not second and not self.equal(one, other)
+
+    def test_not_after_somebody_else_has_compiled(self, twice):
+        def compile_with_another_loss(model):
+            model.compile("adam", keras.losses.SparseCategoricalCrossentropy(ignore_class=0))
+
+        (one, first), (other, second) = twice(compile_with_another_loss)
+        assert first is not second and self.equal(one, other)
+
+    def test_not_with_another_optimizer_or_a_schedule(self, twice):
+        schedule = keras.optimizers.schedules.CosineDecay(0.05, 10)
+        for settings in ({"then": "sgd"}, {"second": schedule}):
+            (one, first), (other, second) = twice(**settings)
+            assert first is not second and not self.equal(one, other)
+
+
 class TestHistory:
     def test_one_history_after_the_other(self):
         first = History({"loss": [3.0, 2.0], "val_loss": [4.0, 4.0]}, {"head": 0})

@@ -1,13 +1,14 @@
 """Fine-tune the last blocks or everything, and compute what is frozen only once."""
 
 import itertools
+import weakref
 
 import keras
 import numpy as np
 
 from tlcourse import freezing
 from tlcourse.freezing import structure
-from tlcourse.training.loop import History, compile_classifier, train
+from tlcourse.training.loop import History, compile_classifier, fingerprint, train
 
 # Activations above this are not kept in memory: 2 GiB, a quarter of a small laptop.
 CACHE_BYTES = 2 << 30
@@ -36,8 +37,20 @@ def cached_prefix(model: keras.Model, x: np.ndarray) -> tuple[keras.Model, np.nd
     return suffix, prefix.predict(x, verbose=0)
 
 
+# The two parts of a model, kept with its state of freezing, so that they compile only once.
+_splits: "weakref.WeakKeyDictionary[keras.Model, tuple]" = weakref.WeakKeyDictionary()
+
+
 def _split(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The frozen first part and the rest, cut where a single tensor carries everything."""
+    """The frozen first part and the rest; the same ones as long as nothing in it changes."""
+    state = fingerprint(model)
+    if model not in _splits or _splits[model][0] != state:
+        _splits[model] = (state, *_cut(model))
+    return _splits[model][1:]
+
+
+def _cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Cut where a single tensor carries everything."""
     parts = structure.take_apart(model)
     call = _call_of(parts)
     trained = {id(weight) for weight in model.trainable_weights}

@@ -1,10 +1,13 @@
 """Compile a classifier, train it and keep what happened."""
 
 import time
+import weakref
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
+
+from tlcourse.freezing import structure
 
 
 def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -96,7 +99,8 @@ def train(
     """Compile a classifier anew and train what is trainable in it.
 
     Compiling anew is what makes a change of `trainable` count; it also starts the optimizer from
-    rest.
+    rest. A step that was compiled here before serves again where nothing but the rate differs, and
+    the optimizer starts from rest then, too.
 
     Args:
         model: from raw pixels to probabilities.
@@ -131,9 +135,7 @@ def train(
         )
     if not model.trainable_variables:
         raise ValueError("Nothing in the model is trainable; unfreeze a part before training.")
-    optimizer = keras.optimizers.get(optimizer)
-    optimizer.learning_rate = learning_rate
-    compile_classifier(model, optimizer)
+    _compile_or_reset(model, optimizer, learning_rate)
     clock = _Clock()
     found = model.fit(
         x,
@@ -144,5 +146,61 @@ def train(
         callbacks=[clock, *callbacks],
         verbose=0,
     )
+    _steps[model].function = model.train_function
     curves = {name: [float(v) for v in values] for name, values in found.history.items()}
     return History({**curves, "seconds": clock.seconds}, {stage: 0})
+
+
+@dataclass
+class _Step:
+    """A compiled training step, and what has to be the same for it to serve again."""
+
+    settings: tuple
+    initial: list[np.ndarray]  # the optimizer's variables, at rest
+    function: object = None
+
+
+_steps: "weakref.WeakKeyDictionary[keras.Model, _Step]" = weakref.WeakKeyDictionary()
+
+
+def _compile_or_reset(model: keras.Model, optimizer, rate) -> None:
+    """Compile, or bring the step of the last training to rest if a new one would be its equal.
+
+    A new step takes seconds to make, as long as training on a hundred images.
+    """
+    # A schedule is part of the step itself, so such a step serves only once.
+    plain = isinstance(optimizer, str) and isinstance(rate, int | float)
+    settings = (optimizer, fingerprint(model)) if plain else ()
+    step = _steps.get(model)
+    # `function` is another one, or none, as soon as anybody else has compiled the model.
+    if plain and step and step.settings == settings and step.function is model.train_function:
+        for variable, value in zip(model.optimizer.variables, step.initial, strict=True):
+            variable.assign(np.broadcast_to(value, variable.shape))
+        model.optimizer.learning_rate = rate
+        return
+    new = keras.optimizers.get(optimizer)
+    new.learning_rate = rate
+    compile_classifier(model, new)
+    initial = [_constant_or_whole(variable) for variable in new.variables] if plain else []
+    _steps[model] = _Step(settings, initial)
+
+
+def fingerprint(model: keras.Model) -> tuple:
+    """What a compiled function has built in: layers, their settings, regularizers, what trains.
+
+    A layer that cannot say how it is set gives a fingerprint that equals no other.
+    """
+    seen = []
+    for layer in structure.walk(model):
+        try:
+            settings = None if isinstance(layer, keras.Model) else repr(layer.get_config())
+        except NotImplementedError:
+            settings = object()
+        seen.append((id(layer), layer.trainable, settings))
+    return (*seen, *((id(v), id(v.regularizer), v.trainable) for v in model.variables))
+
+
+def _constant_or_whole(variable) -> np.ndarray:
+    value = keras.ops.convert_to_numpy(variable)
+    first = value.reshape(-1)[:1]
+    return first.reshape(()) if (value == first).all() else value
