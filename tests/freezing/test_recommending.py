@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from tlcourse.freezing import recommend
+from tlcourse.freezing import freeze, recommend
 
 SIZES = (1, 100, 249, 250, 400, 800, 2_499, 2_500, 7_000, 20_000, 1_000_000)
 SIMILARITIES = ("low", "medium", "high")
@@ -59,3 +59,27 @@ def test_a_number_of_labels_is_a_whole_number(n_labels):
 def test_similarity_has_three_words(similarity):
     with pytest.raises(ValueError, match="low, medium, high"):
         recommend(100, similarity)
+
+
+@pytest.mark.parametrize(("labels", "similarity"), [(100, "high"), (1_000, "medium"), (9, "low")])
+def test_it_freezes_what_it_says_and_never_the_head(classifier, labels, similarity):
+    advice, model = recommend(labels, similarity), classifier()
+    result = advice.apply(model)
+    assert (
+        result.backbone_trainable
+        == freeze(classifier(), fraction=advice.fraction).backbone_trainable
+    )
+    assert model.get_layer("head").trainable_weights
+    # By hand: 64 + 66 + 92 parameters, of which whole blocks are frozen up to the share.
+    frozen = [row.block for row in result.rows if row.in_backbone and not row.trainable]
+    assert (
+        frozen
+        == {1.0: ["stem", "block1", "top"], 0.5: ["stem"], 0.75: ["stem", "block1"]}[
+            advice.fraction
+        ]
+    )
+
+
+def test_a_wrapper_is_no_obstacle(classifier, wrapper):
+    model = classifier(call=lambda base, x: wrapper(base)(x))
+    assert recommend(100_000, "medium").apply(model).share > 0.6

@@ -3,6 +3,10 @@
 import numbers
 from dataclasses import dataclass
 
+import keras
+
+from tlcourse.freezing import reports, select
+
 SIMILARITIES = ("low", "medium", "high")
 FEATURE_EXTRACTION = "feature extraction"
 LAST_BLOCKS = "fine-tune the last blocks"
@@ -60,6 +64,14 @@ class Recommendation:
     learning_rates: tuple[float, float]
     reasons: tuple[str, ...]
     uncertainty: str
+
+    def apply(self, model: keras.Model) -> reports.Report:
+        """Freeze the recommended share of a model's backbone, counted in parameters.
+
+        Raises:
+            TypeError, ValueError: as in `freeze`.
+        """
+        return select.freeze(model, fraction=self.fraction)
 
     def __str__(self) -> str:
         low, high = (f"{rate:.0e}".replace("e-0", "e-") for rate in self.learning_rates)

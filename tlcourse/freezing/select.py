@@ -71,8 +71,8 @@ def freeze(
     given = [key for key, value in choices.items() if value is not None]
     if len(given) > 1:
         raise ValueError(f"freeze got {' and '.join(given)}; give one of them.")
-    _check_choice("batch_norm", batch_norm, BATCH_NORM)
-    _check_choice("by", by, MEASURES)
+    check_choice("batch_norm", batch_norm, BATCH_NORM)
+    check_choice("by", by, MEASURES)
     parts = structure.take_apart(model)
     if until is not None:
         frozen = _layers_of(parts.blocks[: _span(parts, until)[1]])
@@ -81,10 +81,10 @@ def freeze(
     elif types is not None:
         frozen = _of_types(parts, types)
     elif names is not None:
-        frozen = _of_names(parts, names)
+        frozen = layers_named(parts, names)
     else:
         frozen = _layers_of(parts.blocks)
-    return _apply(parts, frozen, batch_norm)
+    return apply(parts, frozen, batch_norm)
 
 
 def unfreeze(
@@ -115,7 +115,7 @@ def unfreeze(
     """
     if last is not None and from_ is not None:
         raise ValueError("unfreeze got last and from_; give one of them.")
-    _check_choice("batch_norm", batch_norm, BATCH_NORM)
+    check_choice("batch_norm", batch_norm, BATCH_NORM)
     parts = structure.take_apart(model)
     first = 0
     if from_ is not None:
@@ -129,7 +129,7 @@ def unfreeze(
                 f"{len(parts.blocks)}, or call freeze(model) to unfreeze none."
             )
         first = len(parts.blocks) - int(last)
-    return _apply(parts, _layers_of(parts.blocks[:first]), batch_norm)
+    return apply(parts, _layers_of(parts.blocks[:first]), batch_norm)
 
 
 def freeze_batch_norm(model: keras.Model) -> reports.Report:
@@ -153,7 +153,8 @@ def freeze_batch_norm(model: keras.Model) -> reports.Report:
     return reports.of(parts)
 
 
-def _apply(parts: Structure, frozen: list, batch_norm: str) -> reports.Report:
+def apply(parts: Structure, frozen: list, batch_norm: str) -> reports.Report:
+    """Freeze these layers, make everything else trainable, and report."""
     # On TensorFlow, setting True where it is True already is skipped and inner layers stay frozen.
     parts.model.trainable = False
     parts.model.trainable = True
@@ -226,7 +227,8 @@ def _is_type(layer, wanted) -> bool:
     return isinstance(wanted, type) and isinstance(layer, wanted)
 
 
-def _of_names(parts: Structure, names) -> list:
+def layers_named(parts: Structure, names) -> list:
+    """The layers that one name, or each of several, of a block, stage or layer stands for."""
     by_name = {layer.name: layer for layer in parts.backbone_layers}
     chosen = []
     for name in [names] if isinstance(names, str) else names:
@@ -281,6 +283,7 @@ def _in_stage(block: str, stage: str) -> bool:
     return following == "_" or (following.isalpha() and stage[-1:].isdigit())
 
 
-def _check_choice(argument: str, value, allowed) -> None:
+def check_choice(argument: str, value, allowed) -> None:
+    """Refuse a value that is none of those allowed."""
     if value not in allowed:
         raise ValueError(f"{argument} is {value!r}; write {' or '.join(map(repr, allowed))}.")
