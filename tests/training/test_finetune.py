@@ -22,6 +22,16 @@ class TestCachedPrefix:
         shared = {id(weight) for weight in model.trainable_weights}
         assert {id(weight) for weight in suffix.trainable_weights} == shared
 
+    def test_the_rest_can_be_cut_again(self, images, classifier):
+        model = classifier()
+        said = model.predict(images[0], verbose=0)
+        part, inputs = model, images[0]
+        for last, channels in ((3, 4), (2, 4), (1, 6)):
+            freezing.unfreeze(part, last=last)
+            part, inputs = training.cached_prefix(part, inputs)
+            assert inputs.shape == (60, 8, 8, channels)
+            assert np.allclose(part.predict(inputs, verbose=0), said, atol=1e-6)
+
     @pytest.mark.parametrize(("last", "dropout"), [(1, 0.5), (3, 0.0)])
     def test_training_it_is_plain_fine_tuning(
         self, images, last, dropout, classifier, weights, tuned

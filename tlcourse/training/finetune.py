@@ -60,7 +60,7 @@ def _cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         )
     )
     for block in reversed(frozen):
-        cut = block.layers[-1].output
+        cut = _output_of(block.layers[-1], parts.backbone)
         try:
             late = keras.Model(cut, parts.backbone.output)
         except ValueError:  # a second tensor crosses here
@@ -75,6 +75,15 @@ def _cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         f"The first block of {parts.backbone.name!r}, {parts.blocks[0].name}, is trainable, so "
         "there is nothing to compute only once; call train(model, …), or freeze the first blocks."
     )
+
+
+def _output_of(layer, model):
+    """What a layer gives in this model; after a cut it stands in another model's graph, too."""
+    for nodes in getattr(model, "_nodes_by_depth", {}).values():
+        for node in nodes:
+            if node.operation is layer:
+                return node.output_tensors[0]
+    return layer.output
 
 
 def _call_of(parts: structure.Structure):
