@@ -35,7 +35,24 @@ class TestFitHead:
         head = training.fit_head(features, np.array([0, 0, 1, 1]))
         assert np.isfinite(head.kernel).all() and head.accuracy(features, [0, 0, 1, 1]) == 1
 
+    def test_a_floor_keeps_a_feature_that_hardly_fires_from_huge_weights(self):
+        rng = np.random.default_rng(0)
+        y = np.arange(60) % 2
+        features = rng.normal(size=(60, 3)) + y[:, None]
+        rare = np.zeros((60, 1))
+        rare[1::20] = 1e-4
+        features = np.hstack([features, rare])
+        free, limited = (training.fit_head(features, y, floor=floor) for floor in (0, 1))
+        assert np.abs(free.kernel[3]).max() > 100 and np.abs(limited.kernel[3]).max() < 1
+        assert np.allclose(free.kernel[:3], limited.kernel[:3], atol=0.3)
+        assert limited.accuracy(features, y) == pytest.approx(free.accuracy(features, y), abs=0.05)
+        even = rng.permutation(features[:, :1] * np.ones(4) * [1, -1, 1, -1])
+        same = (training.fit_head(even, y, floor=floor).kernel for floor in (0, 1))
+        assert np.allclose(*same)  # features of one deviation: there is nothing to limit
+
     def test_bad_input_is_refused(self):
+        with pytest.raises(ValueError, match=r"floor is -1; give a share of the median deviation"):
+            training.fit_head(np.ones((4, 2)), np.array([0, 1, 0, 1]), floor=-1)
         with pytest.raises(ValueError, match=r"they have to be \(N, D\) and \(N,\)"):
             training.fit_head(np.zeros((4, 2, 2)), np.zeros(4, int))
         with pytest.raises(ValueError, match=r"Features of shape \(4, 2\)"):

@@ -44,7 +44,11 @@ class Head:
 
 
 def fit_head(
-    features: np.ndarray, labels: np.ndarray, classes: int | None = None, C: float = HEAD_C
+    features: np.ndarray,
+    labels: np.ndarray,
+    classes: int | None = None,
+    C: float = HEAD_C,
+    floor: float = 0.0,
 ) -> Head:
     """Fit a head on frozen features by logistic regression.
 
@@ -57,12 +61,17 @@ def fit_head(
         labels: class numbers `(N,)` from 0.
         classes: how many there are; by default the highest label plus one.
         C: inverse strength of the L2 penalty.
+        floor: the least that a feature is divided by, as a share of the median feature's standard
+            deviation. With 0, a feature that hardly ever fires in these images is stretched as if
+            it mattered like any other, and gets weights in the hundreds: other images, or
+            fine-tuning, that make it fire are then decided by it. 1 stretches none beyond the
+            median.
 
     Returns:
         The `Head`.
 
     Raises:
-        ValueError: shapes that do not fit, or a class without an example.
+        ValueError: shapes that do not fit, a class without an example, or a floor below zero.
 
     Example:
         >>> head = fit_head(np.array([[-1.0], [-2.0], [1.0], [2.0]]), np.array([0, 0, 1, 1]))
@@ -82,7 +91,11 @@ def fit_head(
             f"Class {missing[0]} has no example among the {len(labels)} labels; "
             "every class needs at least one."
         )
+    if not floor >= 0:
+        raise ValueError(f"floor is {floor}; give a share of the median deviation, 0 or more.")
     scaler = StandardScaler().fit(features)
+    if floor:
+        scaler.scale_ = np.maximum(scaler.scale_, floor * np.median(np.sqrt(scaler.var_)))
     fitted = LogisticRegression(C=C, max_iter=300, tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
