@@ -3,14 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from tlcourse.evaluation import (
-    Estimate,
-    accuracy,
-    bootstrap_interval,
-    labels_saved,
-    mean_interval,
-    paired_difference,
-)
+from tlcourse.evaluation import Estimate, bootstrap_interval, mean_interval, share_interval
 
 
 def test_the_interval_is_students():
@@ -38,26 +31,6 @@ def test_bad_values_are_refused(values, what):
         mean_interval(values)
 
 
-def test_pairing_removes_what_both_sides_share():
-    rng = np.random.default_rng(0)
-    luck = rng.normal(scale=10, size=6)
-    difference = paired_difference(luck + 1, luck)
-    assert difference.low == pytest.approx(1) and difference.high == pytest.approx(1)
-
-
-def test_pairs_need_partners():
-    with pytest.raises(ValueError, match=r"\(2,\) and \(3,\)"):
-        paired_difference([1, 2], [1, 2, 3])
-
-
-def test_accuracy_takes_scores_or_classes():
-    scores = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
-    assert accuracy(scores, [1, 0, 0]) == pytest.approx(2 / 3)
-    assert accuracy(scores.argmax(1), [1, 0, 0]) == pytest.approx(2 / 3)
-    with pytest.raises(ValueError, match="3 predictions do not match 2 labels"):
-        accuracy(scores, [1, 0])
-
-
 def test_crops_of_one_photograph_do_not_narrow_the_interval():
     photos = np.array([0.0, 1.0, 0.0, 1.0])
     crops, group = np.repeat(photos, 50), np.repeat(np.arange(4), 50)
@@ -73,17 +46,20 @@ def test_bootstrap_repeats_with_its_seed_and_counts_groups():
         bootstrap_interval(values, groups=[0, 1])
 
 
-def test_labels_saved_is_read_off_the_curves():
-    sizes = [10, 100, 1000]
-    assert labels_saved(sizes, [0.5, 0.7, 0.9], [0.3, 0.5, 0.7]) == pytest.approx(10)
-    assert labels_saved(sizes, [0.3, 0.5, 0.7], [0.5, 0.7, 0.9]) == pytest.approx(0.1)
-    assert labels_saved(sizes, [0.5, 0.6, 0.7], [0.5, 0.6, 0.7]) == pytest.approx(1)
-
-
-def test_labels_saved_interpolates_on_a_log_axis():
-    # Scratch reaches 0.6 halfway between 10 and 1,000 on the axis: at 100.
-    assert labels_saved([10, 1000], [0.6, 0.6], [0.4, 0.8]) == pytest.approx(10)
-
-
 def test_an_estimate_prints_short():
     assert str(Estimate(0.12345, 0.1, 0.2, 5)) == "0.123 [0.1, 0.2]"
+
+
+def test_a_share_has_wilson_s_interval():
+    found = share_interval(8, 10)
+    assert (found.mean, found.n) == (0.8, 10)
+    # By the formula of Wilson, 1927, with z = 1.959964.
+    assert (found.low, found.high) == pytest.approx((0.49016, 0.94331), abs=1e-5)
+    assert share_interval(10, 10).high == 1
+    assert 0 < share_interval(10, 10).low < 1
+
+
+@pytest.mark.parametrize("hits, total", [(0, 0), (3, 2), (-1, 2)])
+def test_a_share_of_nothing_is_refused(hits, total):
+    with pytest.raises(ValueError, match="no share"):
+        share_interval(hits, total)
