@@ -33,7 +33,7 @@ def cached_prefix(model: keras.Model, x: np.ndarray) -> tuple[keras.Model, np.nd
         ValueError: the first block is trainable, or the frozen part holds something that differs
             from epoch to epoch.
     """
-    prefix, suffix = _split(model)
+    prefix, suffix = split(model)
     return suffix, prefix.predict(x, verbose=0)
 
 
@@ -41,8 +41,12 @@ def cached_prefix(model: keras.Model, x: np.ndarray) -> tuple[keras.Model, np.nd
 _splits: "weakref.WeakKeyDictionary[keras.Model, tuple]" = weakref.WeakKeyDictionary()
 
 
-def _split(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The frozen first part and the rest; the same ones as long as nothing in it changes."""
+def split(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """The frozen first part and the rest; the same ones as long as nothing in it changes.
+
+    Raises:
+        ValueError: as in `cached_prefix`.
+    """
     state = fingerprint(model)
     if model not in _splits or _splits[model][0] != state:
         _splits[model] = (state, *_cut(model))
@@ -168,10 +172,10 @@ def fine_tune(
         "callbacks": callbacks,
         "stage": stage,
     }
-    split = _worthwhile_split(model, len(x)) if cache else None
-    if split is None:
+    parts = _worthwhile_split(model, len(x)) if cache else None
+    if parts is None:
         return train(model, x, y, validation=validation, **settings)
-    prefix, suffix = split
+    prefix, suffix = parts
     if validation is not None:
         validation = (prefix.predict(validation[0], verbose=0), validation[1])
     history = train(suffix, prefix.predict(x, verbose=0), y, validation=validation, **settings)
@@ -183,7 +187,7 @@ def fine_tune(
 def _worthwhile_split(model: keras.Model, images: int):
     """The two parts of the model, or None where caching would be inexact or too large."""
     try:
-        prefix, suffix = _split(model)
+        prefix, suffix = split(model)
     except ValueError:
         return None
     sides = prefix.output_shape[1:]
