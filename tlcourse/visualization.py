@@ -256,6 +256,48 @@ def paired_dots(
     return ax
 
 
+def tradeoff(
+    paths: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+    committed: Mapping[str, Sequence[Sequence[tuple[float, float]]]] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Two shares against each other, in percent: a point or a path for each way of training.
+
+    Args:
+        paths: name to its points `(x, y)`, shares from 0 to 1; several, as for rising strengths,
+            are joined by a line on which the marks grow.
+        xlabel, ylabel: with units.
+        committed: name to the paths of the committed runs, drawn as pale marks behind.
+        ax: where to draw; a new figure if None.
+    """
+    ax = ax or plt.figure(figsize=(9, 5.5)).add_subplot()
+    colors = list(PALETTE.values())
+    for i, (name, points) in enumerate(paths.items()):
+        color, marker = colors[i % len(colors)], _MARKERS[i % len(_MARKERS)]
+        # Past the last colour they come again, hollow.
+        fill = color if i < len(colors) else "white"
+        for past in (committed or {}).get(name, ()):
+            px, py = 100 * np.asarray(past, dtype=float).T
+            ax.plot(px, py, marker, color=color, alpha=0.2, markersize=5, linestyle="none")
+        x, y = 100 * np.asarray(points, dtype=float).T
+        ax.plot(x, y, color=color, linewidth=1.2)
+        for j in range(len(x)):
+            label = name if j == len(x) - 1 else None
+            ax.plot(
+                x[j], y[j], marker, color=color, markerfacecolor=fill, linestyle="none",
+                markersize=8 + 2 * j - (len(x) - 1), label=label,
+            )  # fmt: skip
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if title:
+        ax.set_title(title)
+    ax.figure.legend(loc="outside right upper")
+    return ax
+
+
 def transfer_against_scratch(
     sizes: Sequence[int],
     targets: Sequence[str],
