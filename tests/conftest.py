@@ -8,6 +8,8 @@ import tempfile
 
 import pytest
 
+from tlcourse import config as course
+
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 for name in ("TLCOURSE_DATA", "TLCOURSE_LEDGER"):
@@ -15,10 +17,18 @@ for name in ("TLCOURSE_DATA", "TLCOURSE_LEDGER"):
 
 
 def pytest_configure(config):
+    try:
+        course.backend()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
     # One cache for the whole session: what a test converts or exports once, the next may use.
     # Name one in TLCOURSE_CACHE and it is kept from session to session.
     if "TLCOURSE_CACHE" not in os.environ:
         config.temporary_cache = os.environ["TLCOURSE_CACHE"] = tempfile.mkdtemp(prefix="tlcourse-")
+
+
+def pytest_report_header():
+    return f"Keras backend: {course.backend()}"
 
 
 def pytest_unconfigure(config):

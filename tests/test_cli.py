@@ -495,6 +495,24 @@ def test_cores_disk_and_gpu():
     assert health.gpu(["H100"], needed=True).detail == "H100"
 
 
+def test_the_backend_is_named_and_another_than_tensorflow_is_no_problem(monkeypatch):
+    found = {}
+    for name in ("tensorflow", "rich"):  # `rich` stands for one that may not be installed here
+        monkeypatch.setattr(config, "backend", lambda name=name: name)
+        found[name] = health.backend()
+    assert [f.status for f in found.values()] == [health.OK, health.WARNING]
+    assert found["tensorflow"].detail == "tensorflow" and "KERAS_BACKEND" in found["rich"].remedy
+
+
+def test_doctor_stops_at_a_backend_that_is_not_installed():
+    done = subprocess.run(
+        [sys.executable, "-m", "tlcourse", "doctor"], capture_output=True, text=True,
+        env={**os.environ, "KERAS_BACKEND": "typo", "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "'typo'" in done.stdout and "Write tensorflow, jax or torch" in done.stdout
+
+
 def test_weights():
     assert health.weights({"a": "", "b": ""}).status == health.OK
     damaged = health.weights({"a": "", "b": "ends early"})

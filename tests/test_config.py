@@ -1,3 +1,4 @@
+import sys
 import threading
 
 import pytest
@@ -84,6 +85,57 @@ def test_atomic_path_with_many_writers_leaves_the_whole_work_of_one(tmp_path):
     text = target.read_text()
     assert text == text[0] * 100_000
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.fixture
+def before_keras(tmp_path, monkeypatch):
+    """As in a process that has not imported Keras, with a settings file that is not there yet."""
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(config.importlib.util, "find_spec", lambda name: name != "jax" or None)
+    return tmp_path / "keras.json"
+
+
+def test_backend_follows_the_environment_then_the_settings_then_is_tensorflow(
+    before_keras, monkeypatch
+):
+    assert config.backend() == "tensorflow"
+    before_keras.write_text("{ broken")
+    assert config.backend() == "tensorflow"
+    before_keras.write_text('{"backend": "torch"}')
+    assert config.backend() == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert config.backend() == "tensorflow"
+
+
+def test_backend_is_what_keras_has_once_it_is_imported(monkeypatch):
+    import keras
+
+    used = keras.backend.backend()
+    monkeypatch.setenv("KERAS_BACKEND", "torch" if used != "torch" else "tensorflow")
+    assert config.backend() == used
+
+
+@pytest.mark.parametrize("name, said", [
+    ("openvino", "KERAS_BACKEND names 'openvino' .* write tensorflow, jax or torch"),
+    ("jax", r"KERAS_BACKEND names jax .* not installed; run .*-e '.\[jax\]'"),
+])  # fmt: skip
+def test_a_backend_that_cannot_be_had_is_refused_in_a_sentence(
+    before_keras, monkeypatch, name, said
+):
+    monkeypatch.setenv("KERAS_BACKEND", name)
+    with pytest.raises(ValueError, match=said):
+        config.backend()
+    with pytest.raises(ValueError, match=said):
+        config.begin("01")
+    assert config.current_run() is None
+
+
+def test_a_backend_from_the_settings_names_their_file(before_keras):
+    before_keras.write_text('{"backend": "jax"}')
+    with pytest.raises(ValueError, match="keras.json names jax"):
+        config.backend()
 
 
 def test_begin_remembers_the_run_and_seeds_everything():

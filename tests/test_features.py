@@ -5,6 +5,10 @@ import pytest
 from tlcourse import config, features
 from tlcourse.models import build_classifier
 
+needs_export = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras exports to ONNX from TensorFlow only"
+)
+
 
 @pytest.fixture(scope="module")
 def images():
@@ -21,6 +25,7 @@ def cold(tmp_path, monkeypatch):
     return tmp_path
 
 
+@needs_export
 def test_both_engines_see_the_same(images):
     onnx = features.extract(images, size=64, engine="onnx")
     plain = features.extract(images, size=64, engine="keras")
@@ -52,7 +57,7 @@ def test_the_second_time_comes_from_the_disk(images, cold, monkeypatch):
         {"size": 32},
         {"interpolation": "nearest"},
         {"prepare": "divide_by_255"},
-        {"engine": "keras"},
+        pytest.param({"engine": "keras"}, marks=needs_export),
         {"images": 1},
     ],
 )
@@ -65,6 +70,22 @@ def test_nothing_else_is_taken_from_the_disk(images, cold, change):
     else:
         features.extract(images, **{"size": 64, **change})
     assert len(list(cold.glob("*.npy"))) == 2
+
+
+def test_without_an_export_onnx_is_refused_in_a_sentence(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "backend", lambda: "jax")
+    monkeypatch.setattr(config, "cache_dir", lambda *_: tmp_path)
+    with pytest.raises(ValueError, match='from its TensorFlow backend.*use engine="keras"'):
+        features.extract(images, "efficientnet-lite1", size=64, engine="onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_features_of_one_backend_are_not_taken_for_those_of_another(images, cold, monkeypatch):
+    features.extract(images, size=64, engine="keras")
+    for backend in config.BACKENDS:
+        monkeypatch.setattr(config, "backend", lambda name=backend: name)
+        features.extract(images, size=64, engine="keras")
+    assert len(list(cold.glob("*.npy"))) == 3
 
 
 def test_a_wrong_preparation_gives_other_features(images):

@@ -1,6 +1,8 @@
 """Where files go, which profile runs, and the one seed function. Imports no TensorFlow."""
 
 import contextlib
+import importlib.util
+import json
 import os
 import sys
 import uuid
@@ -11,6 +13,8 @@ from pathlib import Path
 import pooch
 
 PROFILES = ("quick", "full")
+# Keras has more backends; the others predict and do not train.
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def cache_dir(*parts: str) -> Path:
@@ -86,12 +90,47 @@ def progress(items, label: str, total: int | None = None):
     return tqdm(items, label, total=total, leave=False, delay=2, file=sys.stdout, disable=headless)
 
 
+def backend() -> str:
+    """The backend that Keras uses, or will use once it is imported.
+
+    Returns:
+        "tensorflow", "jax" or "torch": what `KERAS_BACKEND` names, otherwise what Keras' own
+        settings file names, otherwise TensorFlow.
+
+    Raises:
+        ValueError: the one that is named is none of the three, or is not installed.
+    """
+    if keras := sys.modules.get("keras"):
+        return keras.backend.backend()
+    settings = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "keras.json"
+    source, name = "KERAS_BACKEND", os.environ.get("KERAS_BACKEND")
+    if not name:
+        source, name = str(settings), "tensorflow"
+        with contextlib.suppress(OSError, ValueError):  # Keras does without a broken file, too.
+            name = json.loads(settings.read_text()).get("backend", name)
+    if name not in BACKENDS:
+        raise ValueError(
+            f"{source} names {name!r} as the backend of Keras; write tensorflow, jax or torch."
+        )
+    if importlib.util.find_spec(name) is None:
+        extra = "" if name == "tensorflow" else f"[{name}]"
+        raise ValueError(
+            f"{source} names {name} as the backend of Keras, and it is not installed; run "
+            f"`pip install -c constraints.txt -e '.{extra}'` in your clone, or name another."
+        )
+    return name
+
+
 def set_seed(seed: int) -> None:
     """Seed Python, NumPy and the Keras backend.
 
     On one machine, one seed gives one result, bit for bit, on a CPU. Another processor, another
     version of TensorFlow or a GPU gives other last digits, and training amplifies them.
+
+    Raises:
+        ValueError: the backend that Keras is to use is not installed.
     """
+    backend()
     with _quiet_stderr():
         import keras
 
@@ -168,15 +207,15 @@ def begin(chapter: str, profile: str = "quick", seed: int = 0) -> Run:
         The `Run`, which chooses sizes and seeds.
 
     Raises:
-        ValueError: an unknown profile or a negative seed.
+        ValueError: an unknown profile, a negative seed, or a backend that is not installed.
     """
     global _current
     if profile not in PROFILES:
         raise ValueError(f"PROFILE is {profile!r}; write one of {', '.join(PROFILES)}.")
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"SEED is {seed!r}; write a whole number, 0 or more.")
-    _current = Run(chapter, profile, seed)
     set_seed(seed)
+    _current = Run(chapter, profile, seed)
     return _current
 
 

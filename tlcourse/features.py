@@ -66,7 +66,8 @@ def extract(
     )
     if callable(prepare) or weights is None:
         return compute()
-    key = _key(images, facts.name, size, prepare, interpolation, engine)
+    uses_onnx = engine == "onnx" or (engine == "auto" and _has_onnx(facts.name))
+    key = _key(images, facts.name, size, prepare, interpolation, uses_onnx)
     path = config.cache_dir("features") / f"{key}.npy"
     if path.exists():
         return np.load(path)
@@ -119,19 +120,29 @@ def _pooled(backbone: str, weights) -> keras.Model:
 @functools.cache
 def _onnx_session(backbone: str, required: bool):
     """An ONNX Runtime session, or None where one cannot be had and none is required."""
-    path = config.cache_dir("onnx") / f"{backbone}-{_weights_key(backbone)}.onnx"
+    path = _onnx_path(backbone)
+    if not _has_onnx(backbone):
+        if required:
+            raise ValueError(
+                "Keras exports to ONNX from its TensorFlow backend, with tf2onnx installed; "
+                'use engine="keras" here.'
+            )
+        return None
     if not path.exists():
-        if keras.backend.backend() != "tensorflow" or importlib.util.find_spec("tf2onnx") is None:
-            if required:
-                raise ValueError(
-                    "Keras exports to ONNX from its TensorFlow backend, with tf2onnx installed; "
-                    'use engine="keras" here.'
-                )
-            return None
         _export_onnx(_pooled(backbone, "imagenet"), path)
     import onnxruntime
 
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def _onnx_path(backbone: str) -> Path:
+    return config.cache_dir("onnx") / f"{backbone}-{_weights_key(backbone)}.onnx"
+
+
+def _has_onnx(backbone: str) -> bool:
+    """Whether ONNX Runtime can do the work: the export is cached, or can be made here."""
+    exports = config.backend() == "tensorflow" and importlib.util.find_spec("tf2onnx") is not None
+    return exports or _onnx_path(backbone).exists()
 
 
 def _export_onnx(model: keras.Model, path: Path) -> None:
@@ -149,13 +160,14 @@ def _weights_key(backbone: str) -> str:
     return f"keras-{metadata.version('keras')}"
 
 
-def _key(images: np.ndarray, backbone, size, prepare, interpolation, engine) -> str:
+def _key(images: np.ndarray, backbone, size, prepare, interpolation, uses_onnx: bool) -> str:
     """A key that changes with the pixels, the weights, the preparation or the engine's version."""
-    fits_onnx = engine != "keras" and keras.backend.backend() == "tensorflow"
-    run_by = "onnxruntime" if fits_onnx else "keras"
+    run_by = "onnxruntime" if uses_onnx else "keras"
+    # TensorFlow goes unnamed, as it did before there were others: what is cached stays good.
+    engine = run_by if uses_onnx or config.backend() == "tensorflow" else config.backend()
     said = (
         images.shape, images.dtype.str, backbone, _weights_key(backbone), size, prepare,
-        interpolation, run_by, metadata.version(run_by),
+        interpolation, engine, metadata.version(run_by),
     )  # fmt: skip
     digest = hashlib.blake2b(repr(said).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(images))

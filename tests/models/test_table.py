@@ -14,6 +14,11 @@ from tlcourse.models.table import BACKBONES, Backbone, lookup
 KERAS = [backbone for backbone in BACKBONES.values() if not backbone.embedded]
 SMALL = 30_000_000
 
+architecture = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="a fact of the architecture, the same on every backend that builds it",
+)
+
 
 def builder(backbone):
     return getattr(keras.applications, backbone.build)
@@ -30,6 +35,7 @@ def entries():
         yield pytest.param(backbone, id=backbone.name, marks=[skip] if giant else [])
 
 
+@architecture
 @pytest.mark.parametrize("backbone", list(entries()))
 def test_facts_are_those_of_the_network_that_keras_builds(backbone):
     model = builder(backbone)(weights=None)
@@ -60,6 +66,7 @@ def test_features_of_mobilenet_v3(name):
     assert model.output_shape[-1] == backbone.features
 
 
+@architecture
 @pytest.mark.parametrize("backbone", KERAS, ids=lambda backbone: backbone.name)
 def test_minimum_size_is_the_smallest_that_keras_accepts(backbone):
     side = backbone.min_size - 1

@@ -59,17 +59,20 @@ def examine(need_gpu: bool = False) -> list[Finding]:
     found += packages(direct_dependencies(), pinned(_repository() / "constraints.txt"))
     if any(finding.status == PROBLEM for finding in found):
         return found  # What follows needs the packages.
-    tensorflow = _ask_tensorflow()
+    found.append(backend())
+    if found[-1].status == PROBLEM:
+        return found  # Keras does not start without it.
+    keras = _ask_keras()
     return [
         *found,
         memory(_usable_memory()),
         cores(_usable_cores()),
         *cache(),
         embedded_data(),
-        weights(tensorflow["weights"]),
+        weights(keras["weights"]),
         onnx_runtime(),
         kernel(),
-        gpu(tensorflow["gpus"], need_gpu),
+        gpu(keras["gpus"], need_gpu),
     ]
 
 
@@ -144,6 +147,21 @@ def direct_dependencies() -> list[Requirement]:
     return [r for r in wanted if r.marker is None or r.marker.evaluate(here)]
 
 
+def backend() -> Finding:
+    """Which backend Keras uses. The course's times and committed runs are TensorFlow's."""
+    from tlcourse import config
+
+    try:
+        name = config.backend()
+    except ValueError as error:
+        detail, _, remedy = str(error).partition("; ")
+        return Finding("Keras backend", PROBLEM, detail, remedy[0].upper() + remedy[1:])
+    if name == "tensorflow":
+        return Finding("Keras backend", OK, name)
+    remedy = "Unset KERAS_BACKEND to get the times and the numbers that the course states."
+    return Finding("Keras backend", WARNING, f"{name} {metadata.version(name)}", remedy)
+
+
 def memory(total: int) -> Finding:
     """Whether a chapter fits into the machine's memory, in bytes."""
     text = f"{total / 2**30:.1f} GB"
@@ -206,7 +224,7 @@ def weights(errors: dict[str, str]) -> Finding:
         return Finding("weights", OK, ", ".join(errors))
     detail = "; ".join(f"{name}: {error}" for name, error in broken.items())
     remedy = "Run `pip install --force-reinstall -c constraints.txt -e .` in your clone."
-    return Finding("weights", PROBLEM, detail or "TensorFlow does not start", remedy)
+    return Finding("weights", PROBLEM, detail or "Keras does not start", remedy)
 
 
 def onnx_runtime() -> Finding:
@@ -238,18 +256,18 @@ def kernel() -> Finding:
 
 
 def gpu(names: list[str], needed: bool) -> Finding:
-    """Which GPUs TensorFlow sees. The quick profile needs none."""
+    """Which GPUs the backend of Keras sees. The quick profile needs none."""
     if names:
         return Finding("GPU", OK, ", ".join(names))
     if needed:
         remedy = "Install a driver, and run `pip install -c constraints.txt -e .[gpu]`."
-        return Finding("GPU", PROBLEM, "none that TensorFlow can use", remedy)
+        return Finding("GPU", PROBLEM, "none that the backend of Keras can use", remedy)
     return Finding("GPU", OK, "none; the quick profile needs none")
 
 
 _PROBE = """
 import json
-import tensorflow as tf
+import keras
 from tlcourse.models import lite
 
 def error(name):
@@ -259,14 +277,26 @@ def error(name):
         return str(error)
     return ""
 
-details = tf.config.experimental.get_device_details
-gpus = [details(gpu).get("device_name", gpu.name) for gpu in tf.config.list_physical_devices("GPU")]
-print(json.dumps({"gpus": gpus, "weights": {name: error(name) for name in lite.SCALES}}))
+def tensorflow():
+    import tensorflow as tf
+    details = tf.config.experimental.get_device_details
+    return [details(g).get("device_name", g.name) for g in tf.config.list_physical_devices("GPU")]
+
+def jax():
+    import jax
+    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+
+def torch():
+    import torch
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+gpus = {"tensorflow": tensorflow, "jax": jax, "torch": torch}[keras.backend.backend()]
+print(json.dumps({"gpus": gpus(), "weights": {name: error(name) for name in lite.SCALES}}))
 """
 
 
-def _ask_tensorflow() -> dict:
-    # In a process of its own: TensorFlow talks while it starts, and a broken one may not survive.
+def _ask_keras() -> dict:
+    # In a process of its own: backends talk while they start, and a broken one may not survive.
     answer = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, text=True)
     if answer.returncode != 0:
         return {"gpus": [], "weights": {}}
