@@ -1,20 +1,23 @@
 # make course   install into .venv, run every chapter, print the claim table
 # make test     install what tests need, run unit tests, lints and the notebooks' checked outputs
+# make test-backends   run the unit tests on JAX and on PyTorch in place of TensorFlow
 # make lab      open JupyterLab on the notebooks
 # make lint     ruff, and the rules that a stored notebook keeps
 # make clean    remove .venv and what tools leave behind; runs/ stays
 #
-# Variables: PYTHON (which interpreter makes .venv), PROFILE (quick or full), SEED.
+# Variables: PYTHON (which interpreter makes .venv), PROFILE (quick or full), SEED,
+#            BACKENDS (of Keras, for test-backends: tensorflow, jax, torch).
 
 PROFILE ?= quick
 SEED ?= 0
+BACKENDS ?= jax torch
 VENV := .venv
 BIN := $(VENV)/bin
 # pip warns of a newer pip and asks the index for it; the course needs neither.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help course test lab lint clean
+.PHONY: help course test test-backends lab lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +32,15 @@ test: $(VENV)/.tests
 	$(BIN)/python -m pytest tests tlcourse --doctest-modules
 	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 900 \
 		-p no:python -p no:doctest notebooks
+
+# On Linux, pip's usual index has PyTorch only with CUDA, more than 2 GB. Any build of the pinned
+# version will do: where pip finds one without CUDA, it takes that one, and nothing else changes.
+test-backends: $(BACKENDS:%=$(VENV)/.backend-%)
+	@for backend in $(BACKENDS); do \
+		echo "Unit tests on $$backend"; \
+		KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests tlcourse --doctest-modules \
+			--ignore tests/test_notebooks_lint.py || exit; \
+	done
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
@@ -51,6 +63,13 @@ $(VENV)/.course: $(INPUTS) | $(BIN)/python
 $(VENV)/.tests: $(INPUTS) | $(BIN)/python
 	$(PIP) --editable '.[tests]'
 	@touch $@ $(VENV)/.course
+
+$(VENV)/.backend-tensorflow: $(VENV)/.tests
+	@touch $@
+
+$(VENV)/.backend-%: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable '.[tests,$*]'
+	@touch $@ $(VENV)/.tests $(VENV)/.course
 
 $(BIN)/python:
 	@python=$$(sh .ci/find-python $(PYTHON)) && echo "Making $(VENV) with $$python" && \

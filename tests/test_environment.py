@@ -97,8 +97,9 @@ def test_every_package_that_the_code_imports_is_a_direct_dependency():
                 imported.add(node.module.split(".")[0])
     direct = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
     providers = metadata.packages_distributions()
-    # IPython is there wherever a notebook runs, and asked for only then.
-    own = set(sys.stdlib_module_names) | {"tlcourse", "IPython"}
+    # IPython is there wherever a notebook runs, and a backend where Keras runs on it; each is asked
+    # for only then.
+    own = set(sys.stdlib_module_names) | {"tlcourse", "IPython", "jax", "torch"}
     foreign = {
         module
         for module in imported - own
@@ -113,6 +114,34 @@ def test_the_supported_pythons_are_the_same_everywhere():
     matrix = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"]["course"]["strategy"]
     assert matrix["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert "3.11 | 3.12 | 3.13)" in text(".ci/find-python")
+
+
+# backends
+
+
+def test_every_backend_but_the_default_is_an_extra_and_has_its_job():
+    from tlcourse.config import BACKENDS
+
+    default, *others = BACKENDS
+    extras = PROJECT["optional-dependencies"]
+    assert all([Requirement(d).name for d in extras[name]] == [name] for name in others)
+    assert f"BACKENDS ?= {' '.join(others)}" in text("Makefile")
+    job = yaml.safe_load(text(".github/workflows/ci.yml"))["jobs"]["backends"]
+    assert job["strategy"]["matrix"]["backend"] == [default, *others]
+    assert {"make test-backends"} == {step["run"] for step in job["steps"] if "run" in step}
+
+
+@pytest.mark.parametrize("name, said", [
+    ("tensorflwo", "write tensorflow, jax or torch"),
+    ("openvino", "write tensorflow, jax or torch"),
+])  # fmt: skip
+def test_no_test_runs_on_a_backend_that_is_not_there(name, said):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "tests/test_config.py"],
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "KERAS_BACKEND": name},
+    )  # fmt: skip
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR and said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # environment.yml
