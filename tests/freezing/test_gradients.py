@@ -43,12 +43,12 @@ def test_the_scores_are_those_of_the_gradient_in_closed_form():
     scores = np.exp(pooled @ kernel)
     error = scores / scores.sum(axis=1, keepdims=True) - np.eye(2)[y]
     batches = [pooled[i : i + 2].T @ error[i : i + 2] / 2 for i in (0, 2, 4)]
-    mean, variance = np.mean(batches, axis=0), np.var(batches, axis=0)
+    mean, square = np.mean(batches, axis=0), np.mean(np.square(batches), axis=0)
     found = gradient_scores(linear(kernel), x, y, batch_size=2)["only"]
     assert found.mean == pytest.approx(np.abs(mean).mean(), rel=1e-4)
     assert found.relative == pytest.approx(np.linalg.norm(mean) / np.linalg.norm(kernel), rel=1e-4)
     assert found.effect == pytest.approx(np.abs(kernel * mean).sum(), rel=1e-4)
-    assert found.snr == pytest.approx((mean**2 / variance).mean(), rel=1e-3)
+    assert found.agreement == pytest.approx((mean**2 / square).mean(), rel=1e-4)
 
 
 def test_every_trainable_part_has_scores_and_nothing_changes(model, data, values):
@@ -72,7 +72,7 @@ def test_a_rescaled_network_says_the_same_with_a_smaller_gradient(model, data):
     assert was.mean / now.mean == pytest.approx(10, rel=1e-3)
     assert was.relative / now.relative == pytest.approx(100, rel=1e-3)
     assert now.effect == pytest.approx(was.effect, rel=1e-3)
-    assert now.snr == pytest.approx(was.snr, rel=1e-3)
+    assert now.agreement == pytest.approx(was.agreement, rel=1e-3)
 
 
 def test_a_kernel_without_a_norm_behind_it_is_left_alone(model, values):

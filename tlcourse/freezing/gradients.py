@@ -19,13 +19,14 @@ class Gradient(NamedTuple):
         relative: length of the gradient over length of the weights.
         effect: sum of |weight × gradient|, how much the loss changes to first order if every
             weight changes by the same percentage.
-        snr: mean over weights of the squared mean gradient over its variance between batches.
+        agreement: mean over weights of the squared mean gradient over the mean squared one, over
+            batches: 1 if all batches agree, about one over their number if they do by chance.
     """
 
     mean: float
     relative: float
     effect: float
-    snr: float
+    agreement: float
 
 
 def gradient_scores(
@@ -50,8 +51,9 @@ def gradient_scores(
     Raises:
         ValueError: nothing is trainable, or there are fewer than two batches.
 
-    Source: relative gradient and signal-to-noise ratio as in Lee et al., 2023
-    (https://arxiv.org/abs/2210.11466), who choose rates and layers by them.
+    Source: Lee et al., 2023 (https://arxiv.org/abs/2210.11466), choose rates and layers by the
+    relative gradient, and by a signal-to-noise ratio r; the agreement is r / (1 + r), which stays
+    finite where batches happen to agree.
     """
     parts = structure.take_apart(model)
     variables = model.trainable_variables
@@ -76,7 +78,7 @@ def gradient_scores(
             mean = np.concatenate([total[i].ravel() for i in where]) / batches
             square = np.concatenate([squares[i].ravel() for i in where]) / batches
             values = np.concatenate([snapshots.value(w).ravel() for w in known]).astype(float)
-            scores[name] = _score(values, mean, square - mean**2)
+            scores[name] = _score(values, mean, square)
     return scores
 
 
@@ -85,10 +87,9 @@ def _named(parts: structure.Structure) -> list:
     return named + [(layer.name, layer.weights) for layer in parts.rest]
 
 
-def _score(weights: np.ndarray, gradient: np.ndarray, variance: np.ndarray) -> Gradient:
-    # Where the gradient never varies it is zero: a unit that none of the images switched on.
-    heard = variance > 0
-    ratio = np.divide(gradient**2, variance, out=np.zeros_like(gradient), where=heard)
+def _score(weights: np.ndarray, gradient: np.ndarray, square: np.ndarray) -> Gradient:
+    # A weight behind a unit that no image switches on has no gradient in any batch.
+    ratio = np.divide(gradient**2, square, out=np.zeros_like(gradient), where=square > 0)
     return Gradient(
         float(np.abs(gradient).mean()),
         float(np.linalg.norm(gradient) / max(np.linalg.norm(weights), 1e-12)),
