@@ -8,9 +8,23 @@ from tlcourse.evaluation.calibration import (
     reliability,
     soften,
 )
-from tlcourse.evaluation.comparisons import paired_difference
+from tlcourse.evaluation.comparisons import (
+    McNemar,
+    crossed_difference,
+    mcnemar,
+    noise_floor,
+    paired_bootstrap,
+    paired_difference,
+)
 from tlcourse.evaluation.corruptions import CORRUPTIONS, corrupt
-from tlcourse.evaluation.efficiency import labels_saved
+from tlcourse.evaluation.efficiency import (
+    LabelsSaved,
+    Needed,
+    epochs_needed,
+    labels_needed,
+    labels_saved,
+    labels_saved_over_seeds,
+)
 from tlcourse.evaluation.estimates import (
     Estimate,
     bootstrap_interval,
@@ -22,17 +36,27 @@ from tlcourse.evaluation.scores import accuracy, brier, negative_log_likelihood,
 __all__ = [
     "CORRUPTIONS",
     "Estimate",
+    "LabelsSaved",
+    "McNemar",
+    "Needed",
     "Reliability",
     "accuracy",
     "accuracy_of_the_surest",
     "bootstrap_interval",
     "brier",
     "corrupt",
+    "crossed_difference",
     "ece_by_chance",
+    "epochs_needed",
     "fit_temperature",
+    "labels_needed",
     "labels_saved",
+    "labels_saved_over_seeds",
+    "mcnemar",
     "mean_interval",
     "negative_log_likelihood",
+    "noise_floor",
+    "paired_bootstrap",
     "paired_difference",
     "reliability",
     "share_interval",
