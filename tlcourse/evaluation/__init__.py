@@ -17,6 +17,7 @@ from tlcourse.evaluation.comparisons import (
     paired_difference,
 )
 from tlcourse.evaluation.corruptions import CORRUPTIONS, corrupt
+from tlcourse.evaluation.deciding import Against, Decision, should_transfer
 from tlcourse.evaluation.efficiency import (
     LabelsSaved,
     Needed,
@@ -34,7 +35,9 @@ from tlcourse.evaluation.estimates import (
 from tlcourse.evaluation.scores import accuracy, brier, negative_log_likelihood, top_k_accuracy
 
 __all__ = [
+    "Against",
     "CORRUPTIONS",
+    "Decision",
     "Estimate",
     "LabelsSaved",
     "McNemar",
@@ -60,6 +63,7 @@ __all__ = [
     "paired_difference",
     "reliability",
     "share_interval",
+    "should_transfer",
     "soften",
     "top_k_accuracy",
 ]
