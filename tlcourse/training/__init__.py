@@ -3,6 +3,9 @@
 from tlcourse.training.finetune import CACHE_BYTES, cached_prefix, fine_tune
 from tlcourse.training.head import HEAD_C, Head, fit_head, set_head
 from tlcourse.training.loop import History, compile_classifier, train
+from tlcourse.training.movement import Change, Movement, features_moved, weights_moved
+from tlcourse.training.rates import decayed, layer_wise, rates_of
+from tlcourse.training.schedules import check_schedule, preview
 from tlcourse.training.scratch import (
     SCRATCH_BATCH,
     SCRATCH_RATE,
@@ -10,6 +13,7 @@ from tlcourse.training.scratch import (
     train_from_scratch,
 )
 from tlcourse.training.stages import two_stage
+from tlcourse.training.sweep import sweep
 
 __all__ = [
     "CACHE_BYTES",
@@ -17,14 +21,24 @@ __all__ = [
     "SCRATCH_BATCH",
     "SCRATCH_RATE",
     "SCRATCH_STEPS",
+    "Change",
     "Head",
     "History",
+    "Movement",
     "cached_prefix",
+    "check_schedule",
     "compile_classifier",
+    "decayed",
+    "features_moved",
     "fine_tune",
     "fit_head",
+    "layer_wise",
+    "preview",
+    "rates_of",
     "set_head",
+    "sweep",
     "train",
     "train_from_scratch",
     "two_stage",
+    "weights_moved",
 ]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tlcourse.freezing import structure
+from tlcourse.training.rates import are_numbers, each, optimizer_for
 
 
 def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -92,7 +93,7 @@ def train(
     learning_rate,
     batch_size: int = 32,
     validation: tuple[np.ndarray, np.ndarray] | None = None,
-    optimizer: str = "adam",
+    optimizer="adam",
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     stage: str = "training",
 ) -> History:
@@ -107,10 +108,11 @@ def train(
         x: raw pixels `(N, H, W, C)`, 0-255.
         y: class numbers `(N,)`.
         epochs: passes over the data, 1 or more.
-        learning_rate: a positive number or a `keras.optimizers.schedules` schedule.
+        learning_rate: a positive number, a `keras.optimizers.schedules` schedule, or a mapping from
+            parts of the model to either, as in `layer_wise`.
         batch_size: images in one step.
         validation: `(x, y)` to score after each epoch, or None.
-        optimizer: any name that `keras.optimizers.get` knows.
+        optimizer: any name that `keras.optimizers.get` knows, or an optimizer to copy.
         callbacks: Keras callbacks.
         stage: the name under which the history keeps this part.
 
@@ -121,20 +123,7 @@ def train(
         ValueError: a rate or a number of epochs that is not positive, labels beyond the model's
             classes, or nothing to train.
     """
-    if isinstance(learning_rate, int | float) and not learning_rate > 0:
-        raise ValueError(f"The learning rate is {learning_rate}; it has to be above zero.")
-    if epochs < 1:
-        raise ValueError(f"epochs is {epochs}; train for at least one.")
-    if len(x) != len(y):
-        raise ValueError(f"{len(x)} images do not match {len(y)} labels.")
-    classes = model.output_shape[-1]
-    if int(np.max(y)) >= classes or int(np.min(y)) < 0:
-        raise ValueError(
-            f"Labels run from {np.min(y)} to {np.max(y)}; a model of {classes} classes wants "
-            f"0 to {classes - 1}."
-        )
-    if not model.trainable_variables:
-        raise ValueError("Nothing in the model is trainable; unfreeze a part before training.")
+    check_task(model, x, y, epochs)
     _compile_or_reset(model, optimizer, learning_rate)
     clock = _Clock()
     found = model.fit(
@@ -149,6 +138,22 @@ def train(
     _steps[model].function = model.train_function
     curves = {name: [float(v) for v in values] for name, values in found.history.items()}
     return History({**curves, "seconds": clock.seconds}, {stage: 0})
+
+
+def check_task(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) -> None:
+    """Refuse what `train` cannot train, before anything is changed."""
+    if epochs < 1:
+        raise ValueError(f"epochs is {epochs}; train for at least one.")
+    if len(x) != len(y):
+        raise ValueError(f"{len(x)} images do not match {len(y)} labels.")
+    classes = model.output_shape[-1]
+    if int(np.max(y)) >= classes or int(np.min(y)) < 0:
+        raise ValueError(
+            f"Labels run from {np.min(y)} to {np.max(y)}; a model of {classes} classes wants "
+            f"0 to {classes - 1}."
+        )
+    if not model.trainable_variables:
+        raise ValueError("Nothing in the model is trainable; unfreeze a part before training.")
 
 
 @dataclass
@@ -168,21 +173,31 @@ def _compile_or_reset(model: keras.Model, optimizer, rate) -> None:
 
     A new step takes seconds to make, as long as training on a hundred images.
     """
+    new = optimizer_for(model, optimizer, rate)
     # A schedule is part of the step itself, so such a step serves only once.
-    plain = isinstance(optimizer, str) and isinstance(rate, int | float)
-    settings = (optimizer, fingerprint(model)) if plain else ()
+    plain = are_numbers(rate)
+    settings = (*_settings(new), fingerprint(model)) if plain else ()
     step = _steps.get(model)
     # `function` is another one, or none, as soon as anybody else has compiled the model.
     if plain and step and step.settings == settings and step.function is model.train_function:
         for variable, value in zip(model.optimizer.variables, step.initial, strict=True):
             variable.assign(np.broadcast_to(value, variable.shape))
-        model.optimizer.learning_rate = rate
+        for inner, wanted in zip(each(model.optimizer), each(new), strict=True):
+            inner.learning_rate = float(keras.ops.convert_to_numpy(wanted.learning_rate))
         return
-    new = keras.optimizers.get(optimizer)
-    new.learning_rate = rate
     compile_classifier(model, new)
     initial = [_constant_or_whole(variable) for variable in new.variables] if plain else []
     _steps[model] = _Step(settings, initial)
+
+
+def _settings(optimizer) -> tuple:
+    """What an optimizer has built into a step: all but its rates."""
+    # Keras numbers the names it makes up itself; those of parts are ours and say what is whose.
+    names = tuple(inner.name for inner in each(optimizer)) if len(each(optimizer)) > 1 else ()
+    without = {"learning_rate": None, "name": None}
+    return names, *(
+        (type(inner), repr({**inner.get_config(), **without})) for inner in each(optimizer)
+    )
 
 
 def fingerprint(model: keras.Model) -> tuple:
