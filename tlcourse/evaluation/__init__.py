@@ -33,6 +33,7 @@ from tlcourse.evaluation.estimates import (
     share_interval,
 )
 from tlcourse.evaluation.scores import accuracy, brier, negative_log_likelihood, top_k_accuracy
+from tlcourse.evaluation.transferability import h_score, knn_probe, leep, log_me
 
 __all__ = [
     "Against",
@@ -52,9 +53,13 @@ __all__ = [
     "ece_by_chance",
     "epochs_needed",
     "fit_temperature",
+    "h_score",
+    "knn_probe",
     "labels_needed",
     "labels_saved",
     "labels_saved_over_seeds",
+    "leep",
+    "log_me",
     "mcnemar",
     "mean_interval",
     "negative_log_likelihood",
