@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tlcourse import visualization as viz
-from tlcourse.evaluation import Estimate
+from tlcourse.evaluation import Estimate, reliability, should_transfer
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +83,31 @@ def test_colours_are_told_apart_without_hue():
         for color in (viz.PALETTE["blue"], viz.PALETTE["amber"])
     ]
     assert abs(luminance[0] - luminance[1]) > 0.2
+
+
+def test_a_reliability_diagram_shows_bins_their_intervals_and_the_error():
+    found = reliability([[0.9, 0.1]] * 10 + [[0.6, 0.4]] * 10, [0] * 14 + [1] * 6, bins=10)
+    ax = viz.reliability_diagram({"before": found})
+    assert (ax.lines[0].get_xydata() == [[0, 0], [100, 100]]).all()
+    places = ax.collections[-1].get_offsets()
+    assert places.data == pytest.approx(np.array([[60, 40], [90, 100]]))
+    (text,) = ax.figure.legends[0].get_texts()
+    assert text.get_text() == f"before: ECE {100 * found.ece:.1f} points" and found.ece > 0.1
+
+
+def test_a_bin_with_more_images_has_a_larger_mark():
+    found = reliability([[0.9, 0.1]] * 30 + [[0.6, 0.4]] * 10, [0] * 40, bins=10)
+    ax = viz.reliability_diagram({"model": found})
+    sizes = ax.collections[-1].get_sizes()
+    assert sizes[1] - 25 == pytest.approx(3 * (sizes[0] - 25))
+
+
+def test_gains_are_drawn_in_points_beside_what_is_not_worthwhile():
+    high, low = [0.90, 0.91, 0.89], [0.80, 0.82, 0.80]
+    decision = should_transfer(high, {"small CNN": low}, worthwhile=0.02)
+    ax = viz.gains(decision)
+    assert ax.get_title(loc="left") == "transfer"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["over small CNN"]
+    assert texts(ax) == [f"{100 * decision.evidence[0].gain.mean:,.3g}"]
+    (band,) = ax.patches
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((-2, 2))
