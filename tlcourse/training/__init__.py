@@ -12,7 +12,13 @@ from tlcourse.training.scratch import (
     SCRATCH_STEPS,
     train_from_scratch,
 )
-from tlcourse.training.stages import two_stage
+from tlcourse.training.stages import (
+    gradient_sent_back,
+    overweighted,
+    progressive,
+    reset_head,
+    two_stage,
+)
 from tlcourse.training.sweep import sweep
 
 __all__ = [
@@ -32,9 +38,13 @@ __all__ = [
     "features_moved",
     "fine_tune",
     "fit_head",
+    "gradient_sent_back",
     "layer_wise",
+    "overweighted",
     "preview",
+    "progressive",
     "rates_of",
+    "reset_head",
     "set_head",
     "sweep",
     "train",
