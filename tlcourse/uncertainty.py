@@ -132,8 +132,10 @@ def mc_dropout(
         raise ValueError(f"passes is {passes}; a spread needs 2 or more.")
     trunk, tail = split_at_dropout(model, seed)
     fixed = trunk.predict(images, batch_size=batch_size, verbose=0)
+    starts = range(0, len(fixed), batch_size)
     samples = [
-        tail.predict(fixed, batch_size=batch_size, verbose=0)
+        # `predict` would set up a data pipeline for each pass, which takes longer than the pass.
+        np.concatenate([tail.predict_on_batch(fixed[i : i + batch_size]) for i in starts])
         for _ in config.progress(range(passes), "passes")
     ]
     return Spread(np.stack(samples))
