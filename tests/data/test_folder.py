@@ -559,3 +559,22 @@ def test_reading_decodes_a_few_pictures_at_a_time(root, monkeypatch):
     next(reader)
     assert len(decoded) <= 16
     assert len(list(reader)) == 95
+
+
+def test_pictures_are_read_one_by_one_as_the_folder_reads_them(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        pixels = rng.integers(0, 256, (20, 30, 3), "uint8")
+        Image.fromarray(pixels).save(tmp_path / name / "1.png")
+    scanned = data.image_folder(tmp_path, (12, 12), 0)
+    read = list(folder.read_pictures(scanned.files(), (12, 12)))
+    assert (np.stack(read) == scanned.arrays()[0]).all()
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no file .*none.png"):
+        list(folder.read_pictures([tmp_path / "none.png"]))
+    (tmp_path / "text.png").write_text("no picture")
+    with pytest.raises(ValueError, match="text.png cannot be read: not an image that Pillow reads"):
+        list(folder.read_pictures([tmp_path / "text.png"]))

@@ -2,7 +2,7 @@
 
 from tlcourse.data.catalogue import DATASETS, available, fetch, load
 from tlcourse.data.dataset import DataCard, Dataset
-from tlcourse.data.folder import ImageFolder, image_folder
+from tlcourse.data.folder import ImageFolder, image_folder, read_pictures
 from tlcourse.data.photos import Photos
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "fetch",
     "image_folder",
     "load",
+    "read_pictures",
 ]

@@ -6,7 +6,7 @@ import html
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,10 +203,16 @@ class ImageFolder:
 
     def _read(self, part) -> Iterator[np.ndarray]:
         """The pictures of a part, a few decoded ahead, never all in memory."""
-        with ThreadPoolExecutor(_WORKERS) as pool:
-            for start in range(0, len(part), _CHUNK):
-                chunk = part[start : start + _CHUNK]
-                yield from pool.map(lambda entry: _load(entry[0], self.image_size), chunk)
+        pictures = read_pictures([path for path, _ in part], self.image_size)
+        for path, _ in part:
+            try:
+                picture = next(pictures)
+            except (ValueError, FileNotFoundError) as error:
+                raise ValueError(
+                    f"{path} could be read when the folder was scanned and cannot be now "
+                    f"({str(error).rstrip('.')}); call image_folder again."
+                ) from error
+            yield picture
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -443,17 +449,39 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+def read_pictures(paths: Sequence[str | Path], image_size=(96, 96)) -> Iterator[np.ndarray]:
+    """Read picture files just as `image_folder` does, a few decoded ahead, never all in memory.
+
+    A model meets the pictures it is asked about in the form of those it learned from: the same
+    repairs, the same cut, the same resizing.
+
+    Args:
+        paths: the files.
+        image_size: `(height, width)` in pixels.
+
+    Yields:
+        uint8 `(height, width, 3)`, RGB 0–255, one for each path, in order.
+
+    Raises:
+        FileNotFoundError: a file is not there.
+        ValueError: a file is no picture, or a damaged one.
+    """
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for start in range(0, len(paths), _CHUNK):
+            chunk = [Path(path) for path in paths[start : start + _CHUNK]]
+            yield from pool.map(lambda path: _load(path, image_size), chunk)
+
+
 def _load(path: Path, image_size: tuple[int, int]) -> np.ndarray:
     """One picture as uint8 `(height, width, 3)`."""
     height, width = image_size
     try:
         # Twice the size, so that decoding a JPEG at a fraction of its own leaves no trace.
         image, _ = _open_rgb(path.read_bytes(), at_least=2 * max(image_size))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {path}.") from None
     except Exception as error:
-        raise ValueError(
-            f"{path} could be read when the folder was scanned and cannot be now "
-            f"({_refusal(error)}); call image_folder again."
-        ) from error
+        raise ValueError(f"{path} cannot be read: {_refusal(error)}.") from error
     return np.asarray(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
 
 
