@@ -1,0 +1,48 @@
+"""Accuracy against cost: the front, and names that stay readable."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from tlcourse import visualization as viz
+from tlcourse.evaluation import Estimate
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+def draw(points, **options):
+    return viz.cost_accuracy(points, xlabel="multiply-adds (G)", ylabel="top-1 (%)", **options)
+
+
+def test_the_line_joins_the_points_that_nothing_beats():
+    points = {"a": (1.0, 0.7), "beaten": (2.0, 0.6), "b": (4.0, 0.8), "equal": (8.0, 0.8)}
+    line = draw(points, percent=True).lines[0]
+    np.testing.assert_allclose(line.get_xydata(), [[1, 70], [4, 80]])
+
+
+def test_every_point_is_named_once_and_an_estimate_has_its_bar():
+    points = {"a": (1.0, Estimate(0.7, 0.6, 0.8, 5)), "b": (4.0, 0.8)}
+    ax = draw(points, highlight=["b"])
+    assert [text.get_text() for text in ax.texts] == ["a", "b"]
+    bar = [line for line in ax.lines if list(line.get_ydata()) == [0.6, 0.8]]
+    assert len(bar) == 1
+    assert ax.texts[1].get_color() == viz.PALETTE["orange"]
+    assert ax.get_xscale() == "log" and "multiply-adds" in ax.get_xlabel()
+
+
+def test_names_of_neighbours_do_not_cover_each_other():
+    points = {f"backbone-{i}": (1 + 0.05 * i, 0.75 + 0.001 * (i % 3)) for i in range(6)}
+    ax = draw(points | {"far-away": (20.0, 0.8)}, percent=True)
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_it_draws_where_it_is_told():
+    _, ax = plt.subplots()
+    assert draw({"a": (1.0, 0.5)}, ax=ax) is ax
