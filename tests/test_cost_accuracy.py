@@ -43,6 +43,13 @@ def test_names_of_neighbours_do_not_cover_each_other():
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
+def test_names_stay_inside_the_frame():
+    ax = draw({"a-very-long-name-of-a-backbone": (1.0, 0.5), "another-very-long-name": (50.0, 0.6)})
+    frame = ax.get_window_extent()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+
+
 def test_it_draws_where_it_is_told():
     _, ax = plt.subplots()
     assert draw({"a": (1.0, 0.5)}, ax=ax) is ax

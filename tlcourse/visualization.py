@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator
 from matplotlib.transforms import Bbox
 
@@ -353,6 +354,8 @@ def _name_points(ax: Axes, places: Mapping[str, tuple[float, float]], highlight)
     ax.figure.draw_without_rendering()
     dots = ax.transData.transform(list(places.values()))
     taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5) for x, y in dots]
+    frame = ax.get_window_extent()
+    halo = [withStroke(linewidth=3, foreground="white")]
     around = [(9, 0), (-9, 0), (0, 12), (0, -12), (8, 11), (8, -11), (-8, 11), (-8, -11)]
     around += [(0, 26), (0, -26), (20, 22), (20, -22), (-20, 22), (-20, -22)]
     sides = {1: "left", 0: "center", -1: "right"}
@@ -361,11 +364,12 @@ def _name_points(ax: Axes, places: Mapping[str, tuple[float, float]], highlight)
         for offset in around:
             text = ax.annotate(
                 name, place, xytext=offset, textcoords="offset points", va="center", fontsize=11,
-                ha=sides[int(np.sign(offset[0]))],
+                ha=sides[int(np.sign(offset[0]))], path_effects=halo,
                 color=PALETTE["orange" if name in highlight else "grey"],
             )  # fmt: skip
             box = text.get_window_extent()
-            covered.append((sum(map(box.overlaps, taken)), len(covered), text, box))
+            outside = box.x0 < frame.x0 or box.x1 > frame.x1 or not frame.overlaps(box)
+            covered.append((sum(map(box.overlaps, taken)) + outside, len(covered), text, box))
             if not covered[-1][0]:
                 break
         # Where none is free, the place that covers least.
