@@ -133,10 +133,67 @@ def data(
 def doctor(
     gpu: Annotated[bool, typer.Option("--gpu", help="Having no GPU is a problem.")] = False,
 ):
-    """Check Python, packages, memory, disk, data, weights and the notebook kernel."""
+    """Check Python, packages, backend, memory, disk, data, weights and the notebook kernel."""
     from tlcourse.cli import health
 
     raise typer.Exit(health.show(need_gpu=gpu))
+
+
+@app.command()
+def train(
+    folder: Annotated[Path, typer.Argument(help="Pictures, one sub-folder for each class.")],
+    out: Annotated[Path, typer.Option(help="The model to write, NAME.keras.")],
+    similarity: Annotated[
+        str, typer.Option(help="To photographs of things: high, medium or low.")
+    ] = "high",
+    strategy: Annotated[
+        str, typer.Option(help="auto, or 'feature extraction', 'fine-tune the last blocks', ….")
+    ] = "auto",
+    backbone: Annotated[str, typer.Option(help="Which pretrained network.")] = "efficientnet-lite0",
+    size: Annotated[int, typer.Option(min=32, help="Side in pixels that it sees.")] = 96,
+    epochs: Annotated[int, typer.Option(min=1, help="Of fine-tuning, at most.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+):
+    """Train a classifier on a folder of pictures; after a crash, the same command goes on."""
+    from tlcourse.cli import pictures
+
+    settings = {
+        "similarity": similarity, "strategy": strategy, "backbone": backbone, "size": size,
+        "epochs": epochs, "seed": seed,
+    }  # fmt: skip
+    try:
+        pictures.train(folder, out, overwrite, settings)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="What `tlcourse train` wrote.")],
+    images: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.")],
+):
+    """Name the likeliest class of each picture, with its probability."""
+    from tlcourse.cli import pictures
+
+    try:
+        pictures.predict(model, images)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="What `tlcourse train` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Other pictures, one sub-folder for each class.")],
+):
+    """Score a model on labelled pictures: accuracy and recalls, with intervals."""
+    from tlcourse.cli import pictures
+
+    try:
+        pictures.evaluate(model, folder)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
 
 
 def main() -> None:
