@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
 from tlcourse import config
@@ -51,13 +52,12 @@ def train(folder: Path, out: Path, overwrite: bool, settings: dict, console=None
     shutil.rmtree(checkpoint)
 
 
-def predict(model: Path, pictures: list[Path], console=None) -> None:
-    """Print the likeliest class of each picture and its probability, one line each.
+def predict(model: Path, pictures: list[Path]) -> None:
+    """Print the likeliest class of each picture and its probability, one line each, with tabs.
 
     Raises:
         FileNotFoundError, ValueError: no model, or a picture that cannot be read.
     """
-    console = console or Console()
     pipeline = _load(model)
     for picture in pictures:
         if not picture.exists():
@@ -65,7 +65,7 @@ def predict(model: Path, pictures: list[Path], console=None) -> None:
     for picture in _one_list(pictures):
         found = pipeline.predict(picture)
         for source, name, share in zip(found.sources, found.names, found.confidence, strict=True):
-            _say(console, f"{source}\t{name}\t{share:.3f}")
+            typer.echo(f"{source}\t{name}\t{share:.3f}")
 
 
 def _one_list(pictures: list[Path]) -> list:
