@@ -75,6 +75,15 @@ def test_dropout_inside_the_backbone_stays_off():
     assert (first == second).all()
 
 
+def test_spatial_dropout_drops_whole_channels():
+    inputs = layers.Input((5, 5, 40))
+    model = keras.Model(inputs, layers.SpatialDropout2D(0.5)(inputs))
+    found = uncertainty.mc_dropout(model, np.ones((3, 5, 5, 40), "float32"), passes=2).samples
+    dropped = (found == 0).reshape(2 * 3, 25, 40)
+    assert (dropped == dropped[:, :1]).all()
+    assert 0.3 < dropped.mean() < 0.7 and (dropped[0] != dropped[1]).any()
+
+
 def test_it_survives_saving(tmp_path):
     _, tail = uncertainty.split_at_dropout(toy())
     tail.save(tmp_path / "tail.keras")

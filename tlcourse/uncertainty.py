@@ -7,6 +7,8 @@ import numpy as np
 
 from tlcourse import config
 
+_SPATIAL = tuple(getattr(keras.layers, f"SpatialDropout{rank}D") for rank in (1, 2, 3))
+
 
 @keras.saving.register_keras_serializable(package="tlcourse")
 class MonteCarloDropout(keras.layers.Dropout):
@@ -98,10 +100,20 @@ def split_at_dropout(model: keras.Model, seed: int = 0) -> tuple[keras.Model, ke
         if not _drops(layer):
             return layer
         return MonteCarloDropout(
-            layer.rate, noise_shape=layer.noise_shape, seed=next(seeds), name=layer.name
+            layer.rate, noise_shape=_noise_shape(layer), seed=next(seeds), name=layer.name
         )
 
     return trunk, keras.models.clone_model(rest, clone_function=always_on)
+
+
+def _noise_shape(layer):
+    """The shape of a layer's mask; a SpatialDropout keeps or drops whole channels."""
+    if not isinstance(layer, _SPATIAL):
+        return layer.noise_shape
+    whole = [1] * (len(layer.input.shape) - 2)
+    if getattr(layer, "data_format", "channels_last") == "channels_first":
+        return (None, None, *whole)
+    return (None, *whole, None)
 
 
 def _drops(layer) -> bool:
