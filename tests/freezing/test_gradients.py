@@ -75,6 +75,23 @@ def test_a_rescaled_network_says_the_same_with_a_smaller_gradient(model, data):
     assert now.agreement == pytest.approx(was.agreement, rel=1e-3)
 
 
+def test_a_model_that_was_cut_can_still_be_rescaled(model, data):
+    base = model.get_layer("base")
+    keras.Model(base.get_layer("block1_add").output, base.output)
+    said = model.predict(data[0], verbose=0)
+    assert rescale_block(model, "top", 4.0) == 1
+    assert np.allclose(model.predict(data[0], verbose=0), said, atol=1e-6)
+
+
+def test_a_kernel_that_something_else_reads_too_is_left_alone():
+    inputs = keras.Input((4, 4, 2))
+    maps = layers.Conv2D(2, 1, name="only_conv")(inputs)
+    norm = layers.BatchNormalization(name="only_bn")(maps)
+    network = keras.Model(inputs, layers.Add(name="only_add")([maps, norm]))
+    with pytest.raises(ValueError, match="feeds a BatchNormalization"):
+        rescale_block(network, "only", 2.0)
+
+
 def test_a_kernel_without_a_norm_behind_it_is_left_alone(model, values):
     plain = model.get_layer("base").get_layer("block1_conv").weights
     kept = values(plain)

@@ -195,6 +195,7 @@ def _feeds(norm):
         return None
     source = norm.input._keras_history.operation
     linear = getattr(source, "activation", None) is keras.activations.linear
-    alone = len(source._outbound_nodes) == 1
+    # A model that was cut has the same two layers in the graph of each part.
+    alone = all(node.operation is norm for node in source._outbound_nodes)
     convolution = isinstance(source, (layers.Conv2D, layers.DepthwiseConv2D))
     return source if convolution and linear and alone else None
