@@ -84,6 +84,23 @@ class _Clock(keras.callbacks.Callback):
         self._end_of_training = None
 
 
+class _Order(keras.callbacks.Callback):
+    """Takes the order of the examples from where the generator was before the step was made.
+
+    On PyTorch, Keras draws from the same generator to make a step; then a step that serves again
+    would see the examples in another order.
+    """
+
+    def __init__(self):
+        import torch
+
+        super().__init__()
+        self._state, self._restore = torch.get_rng_state(), torch.set_rng_state
+
+    def on_train_begin(self, logs=None):
+        self._restore(self._state)
+
+
 def train(
     model: keras.Model,
     x: np.ndarray,
@@ -124,6 +141,7 @@ def train(
             classes, or nothing to train.
     """
     check_task(model, x, y, epochs)
+    order = [_Order()] if keras.backend.backend() == "torch" else []
     _compile_or_reset(model, optimizer, learning_rate)
     clock = _Clock()
     found = model.fit(
@@ -132,7 +150,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         validation_data=validation,
-        callbacks=[clock, *callbacks],
+        callbacks=[*order, clock, *callbacks],
         verbose=0,
     )
     _steps[model].function = model.train_function
