@@ -62,7 +62,8 @@ class Anchor(keras.layers.Layer):
     def reset(self) -> None:
         """Hold the weights where they are now."""
         for weight, start in zip(self._held(), self._start, strict=True):
-            start.assign(weight)
+            # Through NumPy, for a copy: JAX trains no two variables that share one array.
+            start.assign(ops.convert_to_numpy(weight))
 
     def set_importance(self, importance: Mapping[str, np.ndarray] | None) -> None:
         """Weigh each weight's distance.
