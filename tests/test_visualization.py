@@ -111,3 +111,11 @@ def test_gains_are_drawn_in_points_beside_what_is_not_worthwhile():
     assert texts(ax) == [f"{100 * decision.evidence[0].gain.mean:,.3g}"]
     (band,) = ax.patches
     assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx((-2, 2))
+
+
+def test_names_at_the_ends_of_lines_stay_apart_on_a_logarithmic_axis():
+    lines = {"a": [1e-3, 1e3], "b": [1e-3, 1e-3], "c": [1e-3, 1.01e-3]}
+    ax = viz.curves([0, 1], lines, xlabel="x", ylabel="y", log_y=True)
+    places = {text.get_text(): text.xy[1] for text in ax.texts}
+    assert places["a"] == pytest.approx(1e3) and places["b"] == pytest.approx(1e-3)
+    assert 2 < places["c"] / places["b"] < 10

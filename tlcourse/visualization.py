@@ -91,6 +91,7 @@ def curves(
     ylabel: str,
     title: str | None = None,
     log_x: bool = False,
+    log_y: bool = False,
     percent: bool = False,
     committed: Mapping[str, Sequence] | None = None,
     colors: Mapping[str, str] | None = None,
@@ -103,6 +104,7 @@ def curves(
         lines: name to values `(P,)`, or `(seeds, P)` for a mean with a 95 % interval.
         xlabel, ylabel: with units.
         log_x: a logarithmic axis with plain numbers.
+        log_y: a logarithmic axis, for positive values.
         percent: values are shares and are shown in percent.
         committed: name to values `(runs, P)` of the committed runs, drawn as a pale band behind.
         colors: name to a key of `PALETTE`.
@@ -128,6 +130,8 @@ def curves(
         ax.set_xscale("log")
         ax.set_xticks(list(x), [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in x])
         ax.minorticks_off()
+    if log_y:
+        ax.set_yscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if title:
         ax.set_title(title)
@@ -144,14 +148,16 @@ def _band(values, factor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _name_at_end(ax: Axes, x: float, ends: list[tuple[float, str, str]]) -> None:
     """Write each line's name beside its end, moved apart where they would overlap."""
     ax.margins(x=0.04)
-    low, high = ax.get_ylim()
+    # Overlap is a matter of the picture, so on a logarithmic axis it is measured in logarithms.
+    log = ax.get_yscale() == "log"
+    low, high = np.log10(ax.get_ylim()) if log else ax.get_ylim()
     gap = 0.075 * (high - low)
     placed = -np.inf
     for y, name, color in sorted(ends):
-        placed = max(y, placed + gap)
+        placed = max(np.log10(y) if log else y, placed + gap)
         ax.annotate(
-            name, (x, placed), xytext=(10, 0), textcoords="offset points", color=color,
-            va="center", annotation_clip=False, fontweight="bold",
+            name, (x, 10**placed if log else placed), xytext=(10, 0), color=color,
+            textcoords="offset points", va="center", annotation_clip=False, fontweight="bold",
         )  # fmt: skip
 
 
