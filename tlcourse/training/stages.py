@@ -8,12 +8,10 @@ import numpy as np
 
 from tlcourse.freezing import structure
 from tlcourse.training.finetune import fine_tune
-from tlcourse.training.head import HEAD_C, Head, fit_head, set_head
+from tlcourse.training.head import HEAD_C, HEAD_FLOOR, Head, fit_head, set_head
 from tlcourse.training.loop import History, check_task
 
 HEAD_STARTS = ("random", "zero")
-# A head that goes on to be fine-tuned must not hang on features that hardly ever fire.
-HEAD_FLOOR = 1.0
 
 
 def two_stage(
