@@ -12,6 +12,9 @@ from importlib import resources
 
 import numpy as np
 from keras import ops
+from scipy import special
+
+from tlcourse.models import lite, table
 
 
 @functools.cache
@@ -63,3 +66,36 @@ def decode(probabilities, top: int = 5) -> list[list[tuple[str, str, float]]]:
         [(*classes()[index], float(row[index])) for index in best]
         for row, best in zip(values, order, strict=True)
     ]
+
+
+def source_probabilities(features, backbone="efficientnet-lite0") -> np.ndarray:
+    """What the ImageNet classifier says of pooled features: the input of the LEEP score.
+
+    The classifier is one dense layer on the features that `features.extract` gives, so that a
+    second pass over the images is spared.
+
+    Args:
+        features: pooled features `(N, 1280)` of that backbone.
+        backbone: one whose weights come with the course; for another run `load_classifier(name)`.
+
+    Returns:
+        float32 probabilities `(N, 1000)`, each row of sum 1, in the usual class order.
+
+    Raises:
+        ValueError: another backbone, or features of another shape.
+        FileNotFoundError: the data package with the weights is not installed.
+    """
+    facts = table.lookup(backbone)
+    if not facts.embedded:
+        raise ValueError(
+            f"The classifier of {facts.name} does not come with the course; its probabilities are "
+            f"`load_classifier({facts.name!r}).predict(images)`, from raw pixels."
+        )
+    values = np.asarray(features)
+    if values.ndim != 2 or values.shape[1] != facts.features:
+        raise ValueError(
+            f"The features have shape {values.shape}; the classifier of {facts.name} wants "
+            f"(N, {facts.features}), as `features.extract` gives them."
+        )
+    kernel, bias = lite.classifier_weights(facts.name)
+    return special.softmax((values @ kernel + bias).astype(np.float32), axis=1)

@@ -41,7 +41,7 @@ def load_backbone(name, weights="imagenet", input_shape=None) -> keras.Model:
     shape = _checked_shape(backbone, input_shape)
     if backbone.embedded:
         return lite.build(backbone.name, shape, weights)
-    return _keras_application(backbone, weights, include_top=False, input_shape=shape)
+    return build_application(backbone, weights, include_top=False, input_shape=shape)
 
 
 def load_classifier(name="efficientnet-lite0", weights="imagenet") -> keras.Model:
@@ -74,7 +74,7 @@ def load_classifier(name="efficientnet-lite0", weights="imagenet") -> keras.Mode
         if weights == "imagenet":
             head.set_weights(lite.classifier_weights(backbone.name))
     else:
-        classifier = _keras_application(backbone, weights, include_top=True, input_shape=shape)
+        classifier = build_application(backbone, weights, include_top=True, input_shape=shape)
         probabilities = classifier(ready)
     return keras.Model(images, probabilities, name=f"{backbone.name}-classifier")
 
@@ -109,7 +109,12 @@ def _checked_shape(backbone: table.Backbone, input_shape) -> tuple:
     return shape
 
 
-def _keras_application(backbone, weights, include_top, input_shape) -> keras.Model:
+def build_application(backbone, weights, include_top, input_shape) -> keras.Model:
+    """Build a network of `keras.applications`; a failed download ends in one sentence.
+
+    Raises:
+        FileNotFoundError: the weights are not on this machine and cannot be downloaded.
+    """
     builder = getattr(keras.applications, backbone.build)
     try:
         with _network_timeout():

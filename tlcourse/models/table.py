@@ -19,6 +19,9 @@ class Backbone:
         native_size: height and width in pixels that its weights were trained and scored at.
         min_size: the smallest height and width that it accepts.
         parameters: all of them, with the ImageNet classifier of 1,000 classes.
+        headless_parameters: without the classifier: what a new task takes over.
+        multiply_adds: of one image at the native size, without the classifier, as
+            `tlcourse.models.multiply_adds` counts them.
         features: channels of its last feature map.
         top1: accuracy on the ImageNet validation set that its source reports, from 0 to 1; None
             where no source is at hand. Sources crop and resize differently: compare with care.
@@ -32,6 +35,8 @@ class Backbone:
     native_size: int
     min_size: int
     parameters: int
+    headless_parameters: int
+    multiply_adds: int
     features: int
     top1: float | None
     top1_source: str | None
@@ -115,18 +120,68 @@ _LITE = (
     ("efficientnet-lite2", 260, 6_150_168, 0.776),
 )
 
+# Without the classifier: parameters, and multiply-adds of one image at the native size. Printed by
+# `backbone_facts`, which a test compares with the rows.
+_HEADLESS = {
+    "efficientnet-lite0": (3_413_024, 383_907_552),
+    "efficientnet-lite1": (4_189_344, 598_905_232),
+    "efficientnet-lite2": (4_869_168, 858_456_272),
+    "vgg16": (14_714_688, 15_346_630_656),
+    "vgg19": (20_024_384, 19_508_428_800),
+    "resnet50": (23_587_712, 3_855_925_248),
+    "resnet101": (42_658_176, 7_568_146_432),
+    "resnet152": (58_370_944, 11_280_367_616),
+    "resnet50-v2": (23_564_800, 3_480_207_360),
+    "resnet101-v2": (42_626_560, 7_192_428_544),
+    "resnet152-v2": (58_331_648, 10_904_649_728),
+    "inception-v3": (21_802_784, 5_711_168_096),
+    "inception-resnet-v2": (54_336_736, 13_154_258_016),
+    "xception": (20_861_480, 8_355_355_496),
+    "densenet121": (7_037_504, 2_833_137_664),
+    "densenet169": (12_642_880, 3_358_179_328),
+    "densenet201": (18_321_984, 4_289_445_888),
+    "nasnet-mobile": (4_269_716, 562_582_816),
+    "nasnet-large": (84_916_818, 23_779_382_658),
+    "mobilenet": (3_228_864, 567_716_352),
+    "mobilenet-v2": (2_257_984, 299_494_272),
+    "mobilenet-v3-small": (939_120, 54_896_576),
+    "mobilenet-v3-large": (2_996_352, 214_080_960),
+    "efficientnet-b0": (4_049_571, 384_534_752),
+    "efficientnet-b1": (6_575_239, 685_522_832),
+    "efficientnet-b2": (7_768_569, 992_153_872),
+    "efficientnet-b3": (10_783_535, 1_825_605_392),
+    "efficientnet-b4": (17_673_823, 4_391_979_024),
+    "efficientnet-b5": (28_513_527, 10_264_336_752),
+    "efficientnet-b6": (40_960_143, 19_065_289_536),
+    "efficientnet-b7": (64_097_687, 37_743_324_192),
+    "efficientnet-v2-b0": (5_919_312, 716_806_176),
+    "efficientnet-v2-b1": (6_931_124, 1_195_539_360),
+    "efficientnet-v2-b2": (8_769_374, 1_696_134_832),
+    "efficientnet-v2-b3": (12_930_622, 3_009_922_816),
+    "efficientnet-v2-s": (20_331_360, 8_364_337_152),
+    "efficientnet-v2-m": (53_150_388, 24_581_180_384),
+    "efficientnet-v2-l": (117_746_848, 56_078_419_008),
+    "convnext-tiny": (27_820_128, 4_454_763_264),
+    "convnext-small": (49_454_688, 8_682_944_256),
+    "convnext-base": (87_566_464, 15_353_705_472),
+    "convnext-large": (196_230_336, 34_359_897_600),
+    "convnext-xlarge": (348_147_968, 60_918_982_656),
+}
+
 
 def _table():
     for name, size, parameters, top1 in _LITE:
         yield Backbone(
-            name, "EfficientNet-Lite", "lite", size, 32, parameters, 1280, top1, _LITE_TABLE, None
-        )
+            name, "EfficientNet-Lite", "lite", size, 32, parameters, *_HEADLESS[name], 1280, top1,
+            _LITE_TABLE, None,
+        )  # fmt: skip
     for (family, mode, min_size), rows in _KERAS.items():
         source = _MOBILENET_V3_TABLE if family == "MobileNetV3" else _KERAS_TABLE
         for name, size, parameters, features, top1, build in rows:
             yield Backbone(
-                name, family, mode, size, min_size, parameters, features, top1, source, build
-            )
+                name, family, mode, size, min_size, parameters, *_HEADLESS[name], features, top1,
+                source, build,
+            )  # fmt: skip
 
 
 BACKBONES: dict[str, Backbone] = {backbone.name: backbone for backbone in _table()}
