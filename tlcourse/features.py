@@ -117,37 +117,54 @@ def _pooled(backbone: str, weights) -> keras.Model:
     return keras.Model(network.input, pooled, name=f"{network.name}_features")
 
 
-@functools.cache
-def _onnx_session(backbone: str, required: bool):
-    """An ONNX Runtime session, or None where one cannot be had and none is required."""
-    path = _onnx_path(backbone)
-    if not _has_onnx(backbone):
-        if required:
+def onnx_file(backbone: str, weights: str | None = "imagenet") -> Path:
+    """Path of a backbone with pooling as an ONNX file, exported and cached the first time.
+
+    Args:
+        backbone: a name in `BACKBONES`, in this course's spelling.
+        weights: "imagenet", or None for some random ones: the same work, for timing it.
+
+    Raises:
+        ValueError: the export is not cached, and Keras cannot make it here.
+        FileNotFoundError: weights that are neither embedded nor cached, without a network.
+    """
+    path = _onnx_path(backbone, weights)
+    if not path.exists():
+        if not _has_onnx(backbone, weights):
             raise ValueError(
                 "Keras exports to ONNX from its TensorFlow backend, with tf2onnx installed; "
                 'use engine="keras" here.'
             )
+        _export_onnx(_pooled(backbone, weights), path)
+    return path
+
+
+@functools.cache
+def _onnx_session(backbone: str, required: bool):
+    """An ONNX Runtime session, or None where one cannot be had and none is required."""
+    if not required and not _has_onnx(backbone):
         return None
-    if not path.exists():
-        _export_onnx(_pooled(backbone, "imagenet"), path)
+    path = onnx_file(backbone)
     import onnxruntime
 
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-def _onnx_path(backbone: str) -> Path:
-    return config.cache_dir("onnx") / f"{backbone}-{_weights_key(backbone)}.onnx"
+def _onnx_path(backbone: str, weights: str | None = "imagenet") -> Path:
+    key = _weights_key(backbone) if weights else f"random-keras-{metadata.version('keras')}"
+    return config.cache_dir("onnx") / f"{backbone}-{key}.onnx"
 
 
-def _has_onnx(backbone: str) -> bool:
+def _has_onnx(backbone: str, weights: str | None = "imagenet") -> bool:
     """Whether ONNX Runtime can do the work: the export is cached, or can be made here."""
     exports = config.backend() == "tensorflow" and importlib.util.find_spec("tf2onnx") is not None
-    return exports or _onnx_path(backbone).exists()
+    return exports or _onnx_path(backbone, weights).exists()
 
 
 def _export_onnx(model: keras.Model, path: Path) -> None:
-    # Keras exports only models that have been called, and names the file by what it is given.
-    model(np.zeros((1, 64, 64, 3), "float32"))
+    # Keras exports only models that have been called, and names the file by what it is given. The
+    # size is one that every backbone takes, and does not bind the export.
+    model(np.zeros((1, 96, 96, 3), "float32"))
     with config.atomic_path(path) as partial, warnings.catch_warnings():
         # tf2onnx asks NumPy for names that it has dropped; the export does not need them.
         warnings.simplefilter("ignore", FutureWarning)
