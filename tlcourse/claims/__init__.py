@@ -323,7 +323,7 @@ def machine() -> dict[str, str | int]:
         "system": platform.system(),
         "processor": _processor(),
         "cores": os.cpu_count() or 0,
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "backend": config.backend(),
         "python": platform.python_version(),
         "keras": metadata.version("keras"),
     }
