@@ -50,21 +50,22 @@ def weights_moved(model: keras.Model, before: snapshots.Snapshot) -> Movement:
     if not before.trainable:
         raise ValueError("Nothing was trainable at the snapshot; unfreeze a part before it.")
     parts = structure.take_apart(model)
-    paths = {id(weight): path for path, weight in snapshots.by_path(model).items()}
-    now = {id(weight): snapshots.value(weight) for weight in model.weights}
+    # Of each weight: the squared length of its change, that of what it was, and how many it holds.
+    sums: dict[int, np.ndarray] = {}
+    for path, weight in snapshots.by_path(model).items():
+        if path in before.trainable:
+            was = before.values[path].astype(float)
+            with np.errstate(all="ignore"):
+                moved = snapshots.value(weight) - was
+                sums[id(weight)] = np.array([np.vdot(moved, moved), np.vdot(was, was), was.size])
 
     def change(weights) -> Change | None:
-        pairs = [
-            (now[id(weight)].astype(float).ravel(), before.values[paths[id(weight)]].ravel())
-            for weight in weights
-            if paths[id(weight)] in before.trainable
-        ]
+        pairs = [sums[id(weight)] for weight in weights if id(weight) in sums]
         if not pairs:
             return None
-        after, was = (np.concatenate(side) for side in zip(*pairs, strict=True))
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            moved = np.linalg.norm(after - was)
-            return Change(float(moved / np.linalg.norm(was)), float(moved / np.sqrt(was.size)))
+        moved, was, size = np.sum(pairs, axis=0)
+        with np.errstate(all="ignore"):
+            return Change(float(np.sqrt(moved / was)), float(np.sqrt(moved / size)))
 
     named = [(block.name, block.weights) for block in parts.blocks]
     named += [(layer.name, layer.weights) for layer in parts.rest]
