@@ -71,6 +71,18 @@ class TestFisher:
         assert found["head/kernel"] == pytest.approx((x**2).T @ spread / len(x), rel=1e-4)
         assert found["head/bias"] == pytest.approx(spread.mean(axis=0), rel=1e-4)
 
+    def test_of_a_sequential_model_too(self, x):
+        model = linear()
+        row = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax", name="head")])
+        row.set_weights(model.get_weights())
+        expected = forgetting.fisher(model, x, labels="expected")["head/kernel"]
+        (found,) = (
+            square
+            for path, square in forgetting.fisher(row, x, labels="expected").items()
+            if path.endswith("kernel")
+        )
+        assert np.allclose(found, expected, rtol=1e-4)
+
     def test_of_true_labels_is_the_empirical_one(self, x):
         model, y = linear(), np.arange(40) % 3
         p = model.predict(x, verbose=0).astype(float)

@@ -46,6 +46,8 @@ def fisher(
     Source: Martens, 2014 (https://arxiv.org/abs/1412.1193) and Kunstner et al., 2019
     (https://arxiv.org/abs/1905.12558) on the true and the empirical Fisher.
     """
+    if isinstance(model, keras.Sequential):  # it keeps its outputs in a model inside
+        model = keras.Model(model.inputs[0], model.outputs[0])
     output = model.output if task is None else _output(model, task)
     if isinstance(output, dict):
         raise ValueError(f"The model has the tasks {', '.join(output)}; say whose Fisher you want.")
