@@ -24,6 +24,13 @@ def test_a_rule_says_what_it_says(rule, holds):
     assert rules.evaluate(rule, measured) is holds
 
 
+def test_floating_point_does_not_decide():
+    assert 0.865 - 0.665 < 0.2
+    assert rules.evaluate("gain >= 0.2", {"gain": 0.865 - 0.665})
+    assert not rules.evaluate("gain >= 0.2", {"gain": 0.1999})
+    assert not rules.evaluate("gradient == 0", {"gradient": 1e-30})
+
+
 def test_names_are_those_that_must_be_measured():
     assert rules.names("min(curve) > 0 and gain.low > limit") == {"curve", "gain", "limit"}
 
