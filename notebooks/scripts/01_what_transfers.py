@@ -49,9 +49,9 @@ viz.style()
 # %% [markdown]
 # ## The two targets
 #
-# **Animals** are silhouettes, mostly outlines, some with a little texture inside: a bear, a bird, a zebra. ImageNet, the source, is full
-# of animals, but it holds photographs, in colour, with texture. **Digits** are handwritten numbers.
-# ImageNet has none.
+# **Animals** are silhouettes, mostly outlines, some with a little texture inside: a bear, a bird, a
+# zebra. ImageNet, the source, is full of animals, but it holds photographs, in colour, with
+# texture. **Digits** are handwritten numbers. ImageNet has none.
 #
 # Look at the pictures and ask yourself what a network that knows photographs could use here.
 
@@ -134,8 +134,8 @@ scratch = {target.name: [scratch_curve(target, seed) for seed in SEEDS] for targ
 claims.record("01-curves", sizes=SIZES, transfer=transfer, scratch=scratch)
 
 # %% [markdown]
-# Each panel below is one target. A line with markers is your run. The pale band behind it is the
-# 95 % interval over the committed runs, the dotted line their mean. Look at which line is on top, and
+# Each panel below is one target. A line with markers is your run. The pale band behind it is the 95
+# % interval over the committed runs, the dotted line their mean. Look at which line is on top, and
 # at whether the bands overlap.
 #
 # Fashion-MNIST, small grey pictures of clothes, and CIFAR-10, small photographs in colour, are not
@@ -157,9 +157,9 @@ figure = viz.transfer_against_scratch(SIZES, shown, transfer, scratch, past)
 # %% [markdown]
 # One backbone, one recipe, four targets, and the answer to "does it help?" is different on each.
 # On the photographs of CIFAR-10 it wins by far. On silhouettes of animals it wins, and by 1,000
-# labels the lead is smaller than at 250. On Fashion-MNIST the two are about level. On digits the
-# small network that never saw ImageNet is ahead. Transfer that does worse
-# than training from scratch is called **negative transfer**.
+# labels the lead is smaller than at 250. On Fashion-MNIST it leads by a few points. On digits the
+# small network that never saw ImageNet is ahead. Transfer that does worse than training from scratch
+# is called **negative transfer**.
 #
 # How sure are we? Where bands do not touch, sure. Where they overlap, one run cannot say.
 
@@ -285,9 +285,10 @@ verdict = claims.check("q01-millions-needed", accuracy=from_3000)
 
 # %% [markdown]
 # *The book: a pretrained network brings useful features.* It does, and the control says how much of
-# that the weights bring. The rule asks for at least 20 points; we set it before the first run, without
-# knowing how much a random network can do. It is about the size of the gain, not about whether there
-# is one, and a gain close to 20 falls either way from seed to seed. The rule stays as it was.
+# that the weights bring. The rule asks for at least 20 points; we set it before the first run,
+# without knowing how much a random network can do. It is about the size of the gain, not about
+# whether there is one, and a gain close to 20 falls either way from seed to seed. The rule stays as
+# it was.
 
 # %% tags=["nbval-check-output"]
 verdict = claims.check(
