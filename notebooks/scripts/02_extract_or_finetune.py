@@ -304,9 +304,9 @@ for name, value in once.items():
 # solution, and finds it in the time printed.
 #
 # *Last 5 blocks* also pays one pass before its first epoch, which is not in its row. That it lies so
-# close to *frozen in fit*, which runs four times as many blocks, has a reason: training a block means
-# running it forwards and then backwards, and each way back costs about twice a way forward. The
-# milliseconds are those of your machine, now; the factors between them hold better.
+# close to *frozen in fit*, which runs all 18 blocks, has a reason: training a block means running it
+# forwards and then backwards, and each way back costs about twice a way forward. The milliseconds
+# are those of your machine, now; the factors between them hold better.
 
 # %%
 order = ("everything", "last 5 blocks", "frozen in fit", "cached")
