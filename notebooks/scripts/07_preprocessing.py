@@ -344,8 +344,8 @@ for fitted, row in served.items():
 # %% [markdown]
 # Read along a row: the same head, served images of the right size that another function resized. On
 # the diagonal, training and serving agree. No method is right or wrong by itself; compare the
-# diagonal with what lies beside it. Bilinear and bicubic can stand in for each other here; nearest can
-# stand in for neither.
+# diagonal with what lies beside it. Bilinear and bicubic can stand in for each other here; nearest
+# can stand in for neither.
 #
 # This is no invented danger. `load_img`, which many tutorials use, and `tf.image.resize`, which the
 # same tutorials use elsewhere, have different defaults. One photograph, shrunk to 224 pixels both
@@ -597,8 +597,8 @@ ax = viz.dots(
 # As augmentation, the half turn would tell the head that such a 9 is a 6. Compare the two rows: the
 # upper one is how often the head is, rightly, of another opinion.
 #
-# Now use the mirror as augmentation, beside the recipe of this course: fit the head on the 500 images and 500 changed copies that keep their
-# labels, and test on true, unmirrored images.
+# Now use the mirror as augmentation, beside the recipe of this course: fit the head on the 500
+# images and 500 changed copies that keep their labels, and test on true, unmirrored images.
 
 # %%
 changes = {
@@ -633,9 +633,9 @@ ax = viz.paired_dots(
 line = ax.axvline(0, color=viz.PALETTE["grey"], linestyle="--", linewidth=1.2)
 
 # %% [markdown]
-# Compare the two markers of a row with each other and with the dashed line. Where an interval crosses
-# the line, this run does not know whether anything was gained. Do not expect much: the features are
-# frozen, and a copy adds only what the backbone does not already ignore.
+# Compare the two markers of a row with each other and with the dashed line. Where an interval
+# crosses the line, this run does not know whether anything was gained. Do not expect much: the
+# features are frozen, and a copy adds only what the backbone does not already ignore.
 #
 # The rule for your own data: ask of each change whether a person would still give the same label.
 # The letters b and d, left and right hands, road signs and X-rays of the heart do not survive a
@@ -775,10 +775,10 @@ verdict = claims.check(
 )
 
 # %% [markdown]
-# **"Never mirror digits."** We expected this to hold, fixed the rule, and measured. The rule asks that
-# the losses on digits and on animals be told apart. Where it fails, mirroring digits is not free: look
-# at whether the digits' own interval includes zero. And whatever the line says, it is about frozen
-# features of a backbone that was trained with mirror images.
+# **"Never mirror digits."** We expected this to hold, fixed the rule, and measured. The rule asks
+# that the losses on digits and on animals be told apart. Where it fails, mirroring digits is not
+# free: look at whether the digits' own interval includes zero. And whatever the line says, it is
+# about frozen features of a backbone that was trained with mirror images.
 
 # %% tags=["nbval-check-output"]
 verdict = claims.check("q07-mirror-labels", **mirror_price)
