@@ -98,7 +98,7 @@ def test_every_package_that_the_code_imports_is_a_direct_dependency():
     direct = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
     providers = metadata.packages_distributions()
     # IPython is there wherever a notebook runs, and a backend where Keras runs on it; each is asked
-    # for only then. LiteRT's own package serves in place of TensorFlow's copy where it is installed.
+    # for only then. LiteRT's own package serves in place of TensorFlow's copy where it is there.
     own = set(sys.stdlib_module_names) | {"tlcourse", "IPython", "jax", "torch", "ai_edge_litert"}
     foreign = {
         module
