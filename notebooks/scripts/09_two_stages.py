@@ -149,12 +149,10 @@ def head_now():
 
 
 def score(kind):
-    """Test accuracy of backbone and head as they are now."""
     return head_now().accuracy(features_of(activations[kind]), labels[kind])
 
 
 def draw(seed):
-    """The training images of a seed, and the head that is fitted to their features."""
     x, y = animals.subset(LABELS, seed)
     model.set_weights(imagenet)
     freezing.unfreeze(part, last=5)
