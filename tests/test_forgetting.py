@@ -240,6 +240,12 @@ class TestPenaltyGradient:
         assert found == pytest.approx(largest, rel=1e-4)
         assert same(before, copies(model))
 
+    def test_of_a_sequential_model_too(self):
+        model = keras.Sequential(
+            [keras.Input((4,)), layers.Dense(3, kernel_regularizer=keras.regularizers.L2(0.5))]
+        )
+        assert forgetting.penalty_gradient(model, np.zeros((2, 4))) > 0
+
     def test_as_printed_in_pytorch(self):
         """`clone()` without `detach()`: what the widely copied class does."""
         torch = pytest.importorskip("torch")

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from tlcourse import multitask
-from tlcourse.forgetting.fishers import _Squares
+from tlcourse.forgetting.fishers import _Squares, functional
 from tlcourse.multitask import compile_outputs
 
 
@@ -130,6 +130,7 @@ def penalty_gradient(model: keras.Model, x: np.ndarray) -> float:
     Raises:
         ValueError: the model has nothing trainable.
     """
+    model = functional(model)
     outputs = model.output if isinstance(model.output, dict) else {"output": model.output}
     part = keras.Model(model.input, outputs, name="penalties")
     if not part.trainable_variables:

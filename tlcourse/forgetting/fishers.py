@@ -46,8 +46,7 @@ def fisher(
     Source: Martens, 2014 (https://arxiv.org/abs/1412.1193) and Kunstner et al., 2019
     (https://arxiv.org/abs/1905.12558) on the true and the empirical Fisher.
     """
-    if isinstance(model, keras.Sequential):  # it keeps its outputs in a model inside
-        model = keras.Model(model.inputs[0], model.outputs[0])
+    model = functional(model)
     output = model.output if task is None else _output(model, task)
     if isinstance(output, dict):
         raise ValueError(f"The model has the tasks {', '.join(output)}; say whose Fisher you want.")
@@ -63,6 +62,13 @@ def fisher(
     )  # fmt: skip
     # An example may take several steps, with weights that are 1 together once they are squared.
     return squares.found(part.trainable_variables, (weight**2).sum())
+
+
+def functional(model: keras.Model) -> keras.Model:
+    """The model itself, or one around a Sequential, which keeps its outputs in a model inside."""
+    if isinstance(model, keras.Sequential):
+        return keras.Model(model.inputs[0], model.outputs[0])
+    return model
 
 
 def _check(part: keras.Model, x) -> None:
