@@ -16,7 +16,6 @@ from tlcourse.evaluation import accuracy
 from tlcourse.pipeline import TransferLearningPipeline, saving, sources, transfer
 from tlcourse.pipeline.card import ModelCard
 
-
 # Three shades lie on one line, and a linear head on untrained features hardly tells the middle one.
 CHANCE = 1 / 3
 
