@@ -230,8 +230,8 @@ class TestOverweighted:
         features = rng.normal(size=(60, 5)) + y[:, None]
         features[:, 4] = 0
         features[1::20, 4] = 1e-4
-        assert training.overweighted(training.fit_head(features, y)).tolist() == [4]
-        assert training.overweighted(training.fit_head(features, y, floor=1)).size == 0
+        assert training.overweighted(training.fit_head(features, y, floor=0)).tolist() == [4]
+        assert training.overweighted(training.fit_head(features, y)).size == 0
 
     def test_a_zero_head_has_none_and_a_bad_limit_is_refused(self):
         head = training.Head(np.zeros((4, 2)), np.zeros(2))
