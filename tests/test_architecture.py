@@ -11,6 +11,7 @@ PACKAGE = ROOT / "tlcourse"
 # From the ground up: a room may import from those before it.
 ROOMS = (
     "config",
+    "progress",
     "data",
     "models",
     "preprocessing",

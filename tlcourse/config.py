@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import platformdirs
 import pooch
 
 PROFILES = ("quick", "full")
@@ -40,6 +41,18 @@ def data_dir() -> Path | None:
     """The reader's own folder of `NAME.npz` datasets, named by `TLCOURSE_DATA`, or None."""
     named = os.environ.get("TLCOURSE_DATA")
     return Path(named).expanduser() if named else None
+
+
+def home_dir() -> Path:
+    """The folder for what cannot be made again, such as a reader's progress, created if need be.
+
+    It is the folder that the environment variable `TLCOURSE_HOME` names, otherwise the user's data
+    folder of the operating system. Clearing the caches leaves it alone.
+    """
+    path = Path(os.environ.get("TLCOURSE_HOME") or platformdirs.user_data_dir("tlcourse", False))
+    path = path.expanduser()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def file_key(path: str | Path) -> str:

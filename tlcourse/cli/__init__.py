@@ -196,6 +196,22 @@ def evaluate(
         raise _fail(error) from None
 
 
+@app.command()
+def progress(
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Forget everything, after a question.")
+    ] = False,
+    export: Annotated[Path | None, typer.Option(help="Write everything to this JSON file.")] = None,
+):
+    """What you have answered and solved so far; it is kept on this computer only."""
+    from tlcourse.cli import answers
+
+    try:
+        answers.show(reset, export)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+
+
 def main() -> None:
     """Entry point of the `tlcourse` command."""
     app()
