@@ -119,3 +119,10 @@ def test_names_at_the_ends_of_lines_stay_apart_on_a_logarithmic_axis():
     places = {text.get_text(): text.xy[1] for text in ax.texts}
     assert places["a"] == pytest.approx(1e3) and places["b"] == pytest.approx(1e-3)
     assert 2 < places["c"] / places["b"] < 10
+
+
+def test_shares_that_lie_close_are_named_with_a_decimal():
+    close = viz.dots({"one": 0.871, "other": 0.874}, xlabel="accuracy, %", percent=True)
+    apart = viz.dots({"one": 0.871, "other": 0.574}, xlabel="accuracy, %", percent=True)
+    assert [text.get_text() for text in close.texts] == ["87.1 %", "87.4 %"]
+    assert [text.get_text() for text in apart.texts] == ["87 %", "57 %"]

@@ -35,13 +35,15 @@ def dots(
     """
     ax = ax or plt.figure(figsize=(8, 0.9 + 0.48 * len(estimates))).add_subplot()
     factor = 100 if percent else 1
-    for row, (name, value) in enumerate(estimates.items()):
+    means = [v.mean if isinstance(v, Estimate) else float(v) for v in estimates.values()]
+    # Rows that lie within a few points would all be named alike without a decimal.
+    decimals = 1 if max(means) - min(means) < 0.05 else 0
+    for row, ((name, value), mean) in enumerate(zip(estimates.items(), means, strict=True)):
         color = PALETTE["orange" if name in highlight else "blue"]
-        mean = value.mean if isinstance(value, Estimate) else float(value)
         if isinstance(value, Estimate) and np.isfinite(value.low):
             ax.plot([value.low * factor, value.high * factor], [row, row], color=color)
         ax.plot(mean * factor, row, "o", color=color)
-        text = f"{mean * factor:z.0f} %" if percent else f"{mean:,.3g}"
+        text = f"{mean * factor:z.{decimals}f} %" if percent else f"{mean:,.3g}"
         ax.annotate(
             text, (mean * factor, row), xytext=(0, 7), textcoords="offset points", ha="center",
             fontsize=11,
