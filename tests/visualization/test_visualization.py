@@ -62,7 +62,7 @@ def test_dots_put_the_first_name_on_top_and_draw_intervals():
 
 
 def test_minus_zero_is_zero():
-    assert texts(viz.dots({"a": -0.001}, xlabel="x", percent=True)) == ["0 %"]
+    assert texts(viz.dots({"a": -0.001, "b": 0.2}, xlabel="x", percent=True))[0] == "0 %"
 
 
 def test_a_target_without_a_run_shows_the_committed_ones():

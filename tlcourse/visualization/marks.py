@@ -37,7 +37,7 @@ def dots(
     factor = 100 if percent else 1
     means = [v.mean if isinstance(v, Estimate) else float(v) for v in estimates.values()]
     # Rows that lie within a few points would all be named alike without a decimal.
-    decimals = 1 if max(means) - min(means) < 0.05 else 0
+    decimals = 1 if 0 < max(means) - min(means) < 0.05 else 0
     for row, ((name, value), mean) in enumerate(zip(estimates.items(), means, strict=True)):
         color = PALETTE["orange" if name in highlight else "blue"]
         if isinstance(value, Estimate) and np.isfinite(value.low):
