@@ -373,6 +373,36 @@ class TestNewTask:
         ):
             assert self.after(task, taught, **remedy)["old"] > naive + 0.05, remedy
 
+    def test_distillation_on_old_inputs_needs_no_labels(self, task, taught):
+        model, x, old, new = taught
+        # What the old answer depends on never varies in the new inputs.
+        unlike = x.copy()
+        unlike[:, :2] = 1
+        found = {}
+        for name, remedy in {
+            "naive": {},
+            "on the new": {"distill": 4.0},
+            "on the old": {"distill": 4.0, "memory": forgetting.Memory(x[:100]), "replay": 30},
+        }.items():
+            task.learn(unlike, new, **self.settings, **remedy)
+            found[name] = multitask.accuracy(model, x, {"old": old})["old"]
+        assert found["naive"] + 0.1 < found["on the new"] < found["on the old"] - 0.03
+
+    def test_labels_and_answers_weigh_the_same_with_and_without_a_memory(self, task, taught):
+        """Each loss is a mean over the examples that it speaks of."""
+        _, x, old, new = taught
+        for memory, replay, spoken_of in (
+            (None, 0, {"old": 0, "new": 20, "teacher": 20}),
+            (forgetting.Memory(x, old), 10, {"old": 10, "new": 20, "teacher": 20}),
+            (forgetting.Memory(x), 10, {"old": 0, "new": 20, "teacher": 30}),
+        ):
+            _, targets, weights = task._steps(x, new, 2, 20, memory, replay, 0, True)
+            for name, count in spoken_of.items():
+                assert (weights[name] > 0).sum() == 2 * count
+                assert np.isclose(weights[name].sum(), len(weights[name]) if count else 0)
+            told = targets["teacher"][weights["teacher"] > 0]
+            assert np.allclose(told.sum(axis=1), 1, atol=1e-5)  # answers, no placeholders
+
     def test_a_stronger_pull_moves_less(self, task, taught):
         drifts = []
         for strength in (0.0, 0.1, 10.0):
@@ -424,6 +454,7 @@ class TestNewTask:
             ({"replay": 0}, "replay is 0"),
             ({"memory": forgetting.Memory(np.zeros((1, 5)), np.zeros(1, int))}, "one trunk"),
             ({"memory": forgetting.Memory(np.zeros((1, 6)), np.full(1, 2))}, "0 to 1"),
+            ({"memory": forgetting.Memory(np.zeros((1, 6)))}, "no labels, so only distillation"),
         ],
     )
     def test_refuses_and_changes_nothing(self, task, taught, settings, said):

@@ -79,9 +79,10 @@ class NewTask:
             l2_sp: strength of the pull towards the old weights, 0 or more.
             ewc: the same, each weight weighed by `fisher`. One of the two can be given.
             fisher: importances by path, from `forgetting.fisher` on the old task.
-            distill: weight of the loss that keeps the old head's answers on the new inputs (LwF).
+            distill: weight of the loss that keeps the old head's answers on the new inputs (LwF),
+                and on those of a memory without labels.
             memory: old examples to see again; `replay` of them are added to every step. With all
-                old examples this is joint training.
+                old examples this is joint training. One without labels needs `distill`.
             seed: of the order of examples.
             watch: called after the steps in `marks`, before the first one too.
             marks: numbers of steps, rising, below or equal to `steps`.
@@ -91,13 +92,13 @@ class NewTask:
 
         Raises:
             ValueError: a strength below zero, a rate or number that is not positive, EWC without
-                a Fisher, or labels that do not fit. Nothing was changed then.
+                a Fisher, a memory without labels and nothing to distil, or labels that do not
+                fit. Nothing was changed then.
         """
         self._check(x, y, steps, learning_rate, batch_size, l2_sp, ewc, fisher, distill, replay)
-        self._check_memory(x, memory)
+        self._check_memory(x, memory, distill)
         self.anchor.set_importance(fisher if ewc else None)
-        taught = self._taught(x) if distill else None
-        data = self._steps(x, y, steps, batch_size, memory, replay, seed, taught)
+        data = self._steps(x, y, steps, batch_size, memory, replay, seed, bool(distill))
         inputs, targets, weights = data
         for name, strength in (("anchor", l2_sp or ewc), ("teacher", distill)):
             weights[name] *= strength
@@ -142,7 +143,7 @@ class NewTask:
                 f"{classes - 1}."
             )
 
-    def _check_memory(self, x, memory) -> None:
+    def _check_memory(self, x, memory, distill) -> None:
         if memory is None:
             return
         if memory.x.shape[1:] != x.shape[1:]:
@@ -150,6 +151,13 @@ class NewTask:
                 f"The memory holds inputs of shape {memory.x.shape[1:]}, the new task's are "
                 f"{x.shape[1:]}; both go through one trunk, so bring them to one shape."
             )
+        if memory.y is None:
+            if not distill:
+                raise ValueError(
+                    "The memory has no labels, so only distillation can learn from it; "
+                    "give distill, or the labels."
+                )
+            return
         classes = self._full.output[self.old].shape[-1]
         if memory.y.min() < 0 or memory.y.max() >= classes:
             raise ValueError(
@@ -158,26 +166,30 @@ class NewTask:
             )
 
     def _taught(self, x) -> np.ndarray:
-        """What the old head says of the new inputs before training: the teacher's answers."""
+        """What the old head says of inputs before training: the teacher's answers."""
         self.restart()
         return self.model.predict(x, verbose=0)[self.old]
 
-    def _steps(self, x, y, steps, batch_size, memory, replay, seed, taught):
+    def _steps(self, x, y, steps, batch_size, memory, replay, seed, distil):
         """One long epoch in its final order; each step holds new examples, then old ones."""
         replay = replay if memory is not None else 0
         size = batch_size + replay
         new = replaying.schedule(len(x), steps * batch_size, seed).reshape(steps, batch_size)
+        labelled = memory is not None and memory.y is not None
         parts_x, parts_y = [x[new]], [y[new]]
         if replay:
             old = replaying.schedule(len(memory), steps * replay, seed + 1).reshape(steps, replay)
             parts_x.append(memory.x[old])
-            parts_y.append(memory.y[old])
+            parts_y.append(memory.y[old] if labelled else np.zeros_like(old))
         inputs = np.concatenate(parts_x, axis=1).reshape(steps * size, *x.shape[1:])
         labels = np.concatenate(parts_y, axis=1).astype("int64")
         is_new = np.tile(np.arange(size) < batch_size, steps)
         answers = np.ones((steps * size, self._full.output[self.old].shape[-1]), "float32")
-        if taught is not None:
-            answers[is_new] = taught[new.ravel()]
+        is_taught = is_new if labelled else np.ones_like(is_new)
+        if distil:
+            answers[is_new] = self._taught(x)[new.ravel()]
+            if replay and not labelled:
+                answers[~is_new] = self._taught(memory.x)[old.ravel()]
         labels = labels.ravel()
         targets = {
             self.new: np.where(is_new, labels, 0),
@@ -188,8 +200,8 @@ class NewTask:
         # fit divides by all examples of a step; so that each loss is the mean over its own ones:
         weights = {
             self.new: is_new * (size / batch_size),
-            self.old: ~is_new * (size / max(replay, 1)),
-            "teacher": is_new * (size / batch_size),
+            self.old: ~is_new * labelled * (size / max(replay, 1)),
+            "teacher": is_taught / is_taught.mean(),
             "anchor": np.ones(steps * size),
         }
         return inputs, targets, {k: v.astype("float32") for k, v in weights.items()}

@@ -7,25 +7,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Memory:
-    """Examples of the old task.
+    """Examples of the old task, or inputs like its own that nobody has labelled.
 
     Attributes:
         x: inputs `(N, ...)`.
-        y: class numbers `(N,)`.
+        y: class numbers `(N,)`; None if there are none. Then it serves distillation alone.
 
     Raises:
         ValueError: it is empty, or inputs and labels do not match.
     """
 
     x: np.ndarray
-    y: np.ndarray
+    y: np.ndarray | None = None
 
     def __post_init__(self):
         if len(self.x) == 0:
             raise ValueError(
                 "The replay memory is empty; keep at least one old example, or train without one."
             )
-        if np.shape(self.y) != (len(self.x),):
+        if self.y is not None and np.shape(self.y) != (len(self.x),):
             raise ValueError(
                 f"{len(self.x)} old inputs do not match labels of shape {np.shape(self.y)}."
             )
@@ -44,7 +44,7 @@ def remember(x: np.ndarray, y: np.ndarray, size: int, seed: int = 0) -> Memory:
         seed: which ones.
 
     Returns:
-        The `Memory`, copies.
+        The `Memory`, with labels, copies.
 
     Raises:
         ValueError: a size that cannot be kept, or inputs and labels that do not match.
