@@ -1,12 +1,71 @@
+import keras
 import numpy as np
+import pytest
+from keras import layers
 
-from tlcourse import training
+from tlcourse import config, models, training
+from tlcourse.models import build
+
+rng = np.random.default_rng(0)
+IMAGES = rng.integers(0, 256, (40, 16, 16, 1), dtype=np.uint8)
+LABELS = np.arange(40) % 2
+
+
+def weights(model):
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
 class TestTrainFromScratch:
     def test_one_seed_gives_one_model(self):
-        rng = np.random.default_rng(0)
-        x, y = rng.integers(0, 256, (40, 16, 16, 1), dtype=np.uint8), np.arange(40) % 2
-        a, b, c = (training.train_from_scratch(x, y, 2, seed, steps=2) for seed in (0, 0, 1))
-        kernels = [model.get_layer("head").kernel.numpy() for model in (a, b, c)]
-        assert np.array_equal(kernels[0], kernels[1]) and not np.array_equal(kernels[0], kernels[2])
+        a, b, c = (
+            training.train_from_scratch(IMAGES, LABELS, 2, seed, steps=2) for seed in (0, 0, 1)
+        )
+        assert (weights(a) == weights(b)).all() and (weights(a) != weights(c)).any()
+
+    def test_a_later_run_leaves_an_earlier_model_alone(self):
+        first = training.train_from_scratch(IMAGES, LABELS, 2, 0, steps=2)
+        before = weights(first)
+        training.train_from_scratch(IMAGES, 1 - LABELS, 2, 1, steps=2)
+        assert (weights(first) == before).all()
+
+    def test_a_step_that_serves_again_gives_what_a_new_one_gives(self):
+        training.train_from_scratch(IMAGES[:20], LABELS[:20], 2, 5, steps=4)
+        again = training.train_from_scratch(IMAGES, LABELS, 2, 1, steps=4)
+        config.set_seed(1)
+        plain = models.small_cnn(2, (16, 16, 1))
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, 4, warmup_target=training.SCRATCH_RATE, warmup_steps=0
+        )
+        training.compile_classifier(plain, keras.optimizers.Adam(rate))
+        draws = np.random.default_rng(1)
+        order = np.concatenate([draws.permutation(40) for _ in range(4)])[:128]
+        plain.fit(IMAGES[order], LABELS[order], batch_size=32, shuffle=False, verbose=0)
+        assert (weights(again) == weights(plain)).all()
+
+
+class TestBackboneFromScratch:
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch):
+        def toy(facts, weights, input_shape):
+            assert weights is None
+            inputs = layers.Input(input_shape)
+            x = layers.Conv2D(4, 3, 2, name="stem_conv")(inputs)
+            x = layers.ReLU(name="stem_relu")(layers.BatchNormalization(name="stem_bn")(x))
+            return keras.Model(inputs, layers.Conv2D(5, 3, name="top_conv")(x), name="toy")
+
+        monkeypatch.setattr(build, "load_backbone", toy)
+
+    def test_everything_moves_batch_normalization_too(self):
+        found = [
+            training.backbone_from_scratch(IMAGES, LABELS, 2, steps=steps, size=16)
+            for steps in (1, 12)
+        ]
+        pairs = zip(found[0].weights, found[1].weights, strict=True)
+        assert {w.path for w, other in pairs if np.array_equal(w, other)} == set()
+
+    def test_it_learns_and_its_statistics_keep_up(self):
+        x = np.where(LABELS[:, None, None, None], 200, 20) + IMAGES // 8
+        model = training.backbone_from_scratch(
+            x.astype("uint8"), LABELS, 2, steps=40, size=16, learning_rate=1e-2
+        )
+        assert (model.predict(x, verbose=0).argmax(axis=1) == LABELS).mean() > 0.9

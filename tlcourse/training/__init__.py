@@ -10,6 +10,7 @@ from tlcourse.training.scratch import (
     SCRATCH_BATCH,
     SCRATCH_RATE,
     SCRATCH_STEPS,
+    backbone_from_scratch,
     train_from_scratch,
 )
 from tlcourse.training.stages import (
@@ -31,6 +32,7 @@ __all__ = [
     "Head",
     "History",
     "Movement",
+    "backbone_from_scratch",
     "cached_prefix",
     "check_schedule",
     "compile_classifier",
