@@ -33,6 +33,16 @@ def test_passes_differ_and_the_seed_repeats_them():
     assert (uncertainty.mc_dropout(model, IMAGES, 20, 2).samples != found.samples).any()
 
 
+def test_a_sequential_model_on_stored_features():
+    """The dropout stands first, so that nothing lies before it."""
+    head = keras.Sequential(
+        [layers.Input((4,)), layers.Dropout(0.5), layers.Dense(3, "softmax", name="head")]
+    )
+    features = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+    found = uncertainty.mc_dropout(head, features, passes=5)
+    assert found.samples.shape == (5, 6, 3) and found.deviation.max() > 1e-3
+
+
 def test_no_two_passes_are_the_same():
     samples = uncertainty.mc_dropout(toy(), IMAGES, passes=5).samples
     assert len({sample.tobytes() for sample in samples}) == 5

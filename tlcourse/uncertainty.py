@@ -92,8 +92,10 @@ def split_at_dropout(model: keras.Model, seed: int = 0) -> tuple[keras.Model, ke
             f"{model.name} has no Dropout with a rate above 0 outside its backbone, so every pass "
             "would say the same; build it with a dropout, such as 0.2, and train it."
         )
-    trunk = keras.Model(model.input, dropouts[0].input, name=f"{model.name}-trunk")
-    rest = keras.Model(dropouts[0].input, model.output)
+    # A Sequential model has no `input` of its own; its graph has.
+    graph = getattr(model, "_functional", None) or model
+    trunk = keras.Model(graph.input, dropouts[0].input, name=f"{model.name}-trunk")
+    rest = keras.Model(dropouts[0].input, graph.output)
     seeds = iter(range(1000 * seed, 1000 * seed + len(dropouts)))
 
     def always_on(layer):
