@@ -30,6 +30,7 @@ ROOMS = (
     "speed",
     "pipeline",
     "claims",
+    "interview",
     "cli",
 )
 

@@ -212,6 +212,70 @@ def progress(
         raise _fail(error) from None
 
 
+@app.command()
+def interview(
+    part: Annotated[
+        str | None, typer.Argument(help="place, practice, mock or report; what fits if left out.")
+    ] = None,
+    minutes: Annotated[int, typer.Option(min=3, max=180, help="Of a mock interview.")] = 20,
+    level: Annotated[
+        str, typer.Option(help="Of a mock interview: junior, mid or senior.")
+    ] = "mid",
+    chapter: Annotated[str | None, typer.Option(help="Only its questions, such as 02.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The same seed draws the same mock interview.")
+    ] = None,
+):
+    """Find out where you stand, practise what you lack, rehearse against a clock."""
+    from tlcourse.interview import terminal
+
+    try:
+        terminal.run(part, minutes=minutes, level=level, chapter=chapter, seed=seed)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def whiteboard(
+    task: Annotated[str | None, typer.Argument(help="Which one; a list if left out.")] = None,
+):
+    """Code as in an interview: write a task's starter here, then check what you made of it."""
+    from tlcourse.interview import terminal
+
+    try:
+        terminal.board(task)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def anki(
+    out: Annotated[Path, typer.Argument(help="The deck to write, NAME.apkg.")],
+):
+    """Write the questions as a deck for Anki; importing a newer one keeps your progress there."""
+    from tlcourse.interview import deck
+
+    try:
+        count = deck.write(out)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+    typer.echo(f"Wrote {out} with {count} notes; in Anki, choose File, Import.")
+
+
+@app.command()
+def revise(
+    out: Annotated[Path, typer.Argument(help="The sheet to write, NAME.pdf or NAME.html.")],
+):
+    """Write the two-page revision sheet, to print or to read on the way there."""
+    from tlcourse.interview import sheet
+
+    try:
+        sheet.write(out)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+    typer.echo(f"Wrote {out}.")
+
+
 def main() -> None:
     """Entry point of the `tlcourse` command."""
     app()
