@@ -5,6 +5,7 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.transforms import Bbox
 
 from tlcourse import visualization as viz
 from tlcourse.evaluation import Estimate
@@ -41,6 +42,19 @@ def test_names_of_neighbours_do_not_cover_each_other():
     ax = draw(points | {"far-away": (20.0, 0.8)}, percent=True)
     boxes = [text.get_window_extent() for text in ax.texts]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_names_do_not_cover_the_bar_of_a_neighbour():
+    low, high = Estimate(0.65, 0.6, 0.9, 5), Estimate(0.85, 0.6, 0.9, 5)
+    points = {"one-on-the-left": (2.0, low), "one-on-the-right": (2.4, high)}
+    ax = draw(points | {"far-left": (0.1, 0.5), "far-right": (50.0, 0.9)})
+    bars = [
+        ax.transData.transform(line.get_xydata()) for line in ax.lines if len(line.get_xydata()) > 1
+    ]
+    bars = [Bbox(ends).padded(1) for ends in bars[1:]]  # the first is the front
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(bars) == 2
+    assert not any(box.overlaps(bar) for box, bar in itertools.product(boxes, bars))
 
 
 def test_names_stay_inside_the_frame():

@@ -87,10 +87,12 @@ def cost_accuracy(
             front.append((points[name][0], best * factor))
     ax.plot(*zip(*front, strict=True), color=PALETTE["grey"], linewidth=1.2, zorder=1)
     ax.set_xscale("log")
+    bars = []
     for name, (cost, score) in points.items():
         color = PALETTE["orange" if name in highlight else "blue"]
         if isinstance(score, Estimate) and np.isfinite(score.low):
-            ax.plot([cost, cost], [score.low * factor, score.high * factor], color=color)
+            bars.append([(cost, score.low * factor), (cost, score.high * factor)])
+            ax.plot(*zip(*bars[-1], strict=True), color=color)
         ax.plot(cost, means[name] * factor, "o", color=color)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -99,16 +101,18 @@ def cost_accuracy(
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if title:
         ax.set_title(title)
-    _name_points(ax, {n: (points[n][0], means[n] * factor) for n in points}, highlight)
+    _name_points(ax, {n: (points[n][0], means[n] * factor) for n in points}, bars, highlight)
     return ax
 
 
-def _name_points(ax: Axes, places: Mapping[str, tuple[float, float]], highlight) -> None:
-    """Write each point's name where it covers neither another point nor another name."""
+def _name_points(ax: Axes, places: Mapping[str, tuple[float, float]], bars, highlight) -> None:
+    """Write each point's name where it covers no point, no bar and no other name."""
     # Places are compared in pixels, which are known only once the axes have their final limits.
     ax.figure.draw_without_rendering()
     dots = ax.transData.transform(list(places.values()))
     taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5) for x, y in dots]
+    for (x, low), (_, high) in map(ax.transData.transform, bars):
+        taken.append(Bbox.from_extents(x - 3, low, x + 3, high))
     frame = ax.get_window_extent()
     halo = [withStroke(linewidth=3, foreground="white")]
     around = [(9, 0), (-9, 0), (0, 12), (0, -12), (8, 11), (8, -11), (-8, 11), (-8, -11)]
