@@ -46,7 +46,7 @@ REAL = entries._rows()
 def test_an_entry_reads_well(entry):
     for text in every_text(entry):
         assert "!" not in text and not re.search(r"  |\bTODO\b|\.\.\.", text), text
-        assert text[-1] in ".?)”", text
+        assert text[-1] in '.?)”"', text
     assert entry.question.endswith("?")
     assert entry.figure is None or entry.figure in figures.FIGURES
     questions = [follow_up.question for follow_up in entry.follow_ups]

@@ -115,7 +115,7 @@ def ledger(monkeypatch):
     values = {
         "x": Estimate(0.1234, 0.1, 0.2, 3), "y": Estimate(-0.05, -0.1, 0, 3),
         "n": Estimate(175, 175, 175, 3), "big": Estimate(1234.5, 1000, 1300, 3),
-        "share": Estimate(0.886, 0.886, 0.886, 3),
+        "share": Estimate(0.886, 0.886, 0.886, 3), "tiny": Estimate(3.84e-7, 3.84e-7, 3.84e-7, 3),
     }  # fmt: skip
     verdicts = (claims.HOLDS, claims.FAILS, claims.UNSETTLED, claims.NOT_RUN)
     rows = {
@@ -130,6 +130,7 @@ def ledger(monkeypatch):
     ("{q01-yes.x}", "0.12"), ("{q01-yes.x%} points", "12 points"), ("{q01-yes.y%}", "−5"),
     ("{q01-yes.x-y%}", "17"), ("{q01-yes.n/x}", "1,400"), ("{q01-yes.n} layers", "175 layers"),
     ("{q01-yes.big}", "1,200"), ("{q01-yes.share%} %", "88.6 %"),
+    ("{q01-yes.tiny}", "3.84e-7"),
 ])  # fmt: skip
 def test_numbers_come_from_the_ledger(ledger, written, said):
     assert entries.fill(written, ["q01-yes"]) == said

@@ -365,7 +365,8 @@ def _spoken(value: float, digits: int) -> str:
     """Nobody says more than two or three digits, and a new run should not change the sentence."""
     rounded = float(f"{value:.{digits}g}")
     said = f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:g}"
-    return said.replace("-", "−")
+    mantissa, _, power = said.partition("e")
+    return mantissa.replace("-", "−") + (f"e{int(power)}" if power else "")
 
 
 def status(claim_id: str) -> str:
