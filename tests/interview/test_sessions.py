@@ -97,6 +97,15 @@ def test_who_knows_is_asked_something_harder(bank):
     assert walk(turned, lambda entry: 1)[0] == ["c01-mid", "c01-junior"]
 
 
+def test_a_round_that_was_stopped_goes_on_where_it_was(bank):
+    placement = sessions.Placement(bank.values())
+    assert placement.resume({"c01-junior": 4, "c01-mid": 1, "toy": 4}) == 2
+    assert placement.next().id == "c02-junior"
+    whole = sessions.Placement(bank.values())
+    everything = dict.fromkeys(bank, 3)
+    assert whole.resume(everything) == whole.length and whole.next() is None
+
+
 # Mock interviews
 
 

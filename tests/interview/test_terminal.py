@@ -51,7 +51,7 @@ def mark(child, entry, letters):
 
 def test_a_mock_interview_from_start_to_report(spawn):
     child = spawn("mock", "--minutes", "5", "--level", "junior", "--seed", "3", "--chapter", "02")
-    child.expect("5 minutes, junior, 1 questions")
+    child.expect("5 minutes, junior, 1 question with")
     say(child, "Freeze the backbone or do not.")
     child.expect("Which of these points did you make")
     entry = entries.load()["extract-or-finetune"]
@@ -150,6 +150,43 @@ def test_placement_then_practice(spawn):
     again.expect(pexpect.EOF)
     with Progress() as kept:
         assert len(kept.reviews()) == 3 and kept.reviews()[2].source == "practice"
+
+
+def test_a_placement_that_was_stopped_goes_on(spawn):
+    child = spawn("--chapter", "02")
+    say(child)
+    child.expect("4 easy: ")
+    child.sendline("3")
+    child.expect("Which one|Answer aloud")
+    child.kill(signal.SIGKILL)
+    child.wait()
+    again = spawn("--chapter", "02")
+    again.expect("1 question, about 2 minutes")
+    again.expect("2 of 2")
+    again.sendline("q")
+    again.expect(pexpect.EOF)
+
+
+def test_what_was_rated_again_comes_again(spawn):
+    with Progress() as kept:
+        kept.add_review("extract-or-finetune/thresholds", 3, "practice")
+    child = spawn("practice", "--chapter", "02")
+    child.expect("5 cards")
+    seen = []
+    for number, rating in zip("12345", "12222", strict=True):
+        child.expect(f"{number} of [56]")
+        say(child)
+        child.expect("4 easy: ")
+        child.sendline(rating)
+        if rating != "1":
+            child.expect(re.escape("wrong ones? [y/n] "))
+            child.sendline("n")
+    child.expect("6 of 6")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    with Progress() as kept:
+        seen = [review.card for review in kept.reviews()]
+    assert len(seen) == 6 and len(set(seen)) == 6
 
 
 def test_time_runs_out(spawn):

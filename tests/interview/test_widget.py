@@ -22,6 +22,9 @@ def test_a_round(home):
     assert second.id != first.id and "2 of 2" in practice.text.value
     practice.reveal.click()
     practice.ratings.children[0].click()
+    assert "3 of 3" in practice.text.value and second.question in practice.text.value
+    practice.reveal.click()
+    practice.ratings.children[1].click()
     assert "all for now" in practice.text.value and practice.reveal.layout.display == "none"
 
 

@@ -47,6 +47,8 @@ STATUS = {
 SHORT, LONG = (40, 95), (150, 480)
 FOLLOW_UPS = 8
 
+# As safe as SafeLoader and some ten times as fast, where PyYAML was built with it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMBER = re.compile(r"\{([a-z]\d\d-[\w-]+)\.(\w+)(?:([-/])(\w+))?(%?)\}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -160,7 +162,7 @@ def read(folder: str | Path) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for path in sorted(Path(folder).glob("[0-9][0-9].yaml")):
         try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            raw = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
         except yaml.YAMLError as error:
             raise ValueError(f"{path.name} is no YAML: {error}") from None
         if not isinstance(raw, list) or not raw:

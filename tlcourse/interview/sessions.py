@@ -152,6 +152,14 @@ class Placement:
         self._second = True
         self._asked = min(others, key=lambda e: abs(LEVELS.index(e.level) - wanted))
 
+    def resume(self, ratings: Mapping[str, int]) -> int:
+        """Pass over the questions that were rated already, by id; return how many."""
+        passed = 0
+        while (entry := self.next()) and entry.id in ratings:
+            self.rate(ratings[entry.id])
+            passed += 1
+        return passed
+
 
 def plan(
     entries: Iterable[Entry], minutes: int, level: str, seed: int, reviews: Iterable[Review] = ()

@@ -222,19 +222,19 @@ class _Page(fpdf.FPDF):
         self.set_text_color(17, 17, 17)
 
     def text_line(self, text: str, mark: str = "") -> None:
-        self.set_font("body", "", 7.8)
+        self.set_font("body", "", 8.4)
         if mark:
-            self.cell(5, 3.9, mark)
-        self.multi_cell(0, 3.9, text, align="L", new_x="LMARGIN", new_y="NEXT")
+            self.cell(5, 4.2, mark)
+        self.multi_cell(0, 4.2, text, align="L", new_x="LMARGIN", new_y="NEXT")
 
     def grid(self, rows, widths) -> None:
-        self.set_font("body", "", 7.6)
+        self.set_font("body", "", 8.2)
         self.set_draw_color(150, 150, 150)
         head = fpdf.FontFace(emphasis="BOLD", fill_color=(238, 244, 249))
         with self.table(
             rows,
             col_widths=widths,
-            line_height=3.8,
+            line_height=4.1,
             text_align="L",
             headings_style=head,
             padding=0.7,
@@ -269,7 +269,7 @@ def _pdf(sheet: Sheet) -> bytes:
 
 def _columns(page: _Page, answers: tuple[tuple[str, str], ...]) -> None:
     """Two columns, the left one filled first, no answer broken in two."""
-    gap, size, leading = 6, 7.6, 3.75
+    gap, size, leading = 6, 8.2, 4.05
     width = (page.w - 2 * _MARGIN - gap) / 2
     top, x = page.get_y() + 1, _MARGIN
     y = top

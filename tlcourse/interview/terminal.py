@@ -54,14 +54,18 @@ def run(what: str | None, minutes: int, level: str, chapter: str | None, seed: i
         if kept.notice:
             desk.say(kept.notice, "red")
         try:
-            part = parts[what or _fitting(kept)]
+            part = parts[what or _fitting(desk)]
             part(desk, minutes=minutes, level=level, seed=seed)
         except _Stop:
             desk.say("Stopped. What you answered is kept; the same command goes on.", "dim")
 
 
-def _fitting(kept: Progress) -> str:
-    return "practice" if kept.reviews() else "place"
+def _fitting(desk: "_Desk") -> str:
+    """Placement until it is through, then practice."""
+    reviews = desk.kept.reviews()
+    if not reviews or reviews[-1].source == "placement" and _placement(desk)[0].next():
+        return "place"
+    return "practice"
 
 
 class _Desk:
@@ -142,14 +146,28 @@ class _Desk:
 # Placement
 
 
+def _placement(desk: _Desk) -> tuple[sessions.Placement, int]:
+    """The round as far as it has come, and how many questions that are."""
+    placement = sessions.Placement(desk.bank.values())
+    since = datetime.datetime.now(datetime.UTC) - _RESUME
+    given = {
+        review.card: review.rating
+        for review in desk.kept.reviews()
+        if review.source == "placement" and review.time > since
+    }
+    return placement, placement.resume(given)
+
+
 def _place(desk: _Desk, **_) -> None:
     """Two questions a chapter, rated by oneself or by a quiz; the first reviews of these cards."""
-    placement = sessions.Placement(desk.bank.values())
+    placement, done = _placement(desk)
+    if not placement.next():
+        placement, done = sessions.Placement(desk.bank.values()), 0
+    left = placement.length - done
     desk.say(
-        f"{placement.length} questions, about {2 * placement.length} minutes. Answer each in 30 "
-        "seconds, aloud, before you look. q stops at any time."
+        f"{_questions(left)}, about {2 * left} minutes. Answer each in 30 seconds, aloud, before "
+        "you look. q stops at any time."
     )
-    done = 0
     while entry := placement.next():
         done += 1
         desk.title(f"{done} of {placement.length} · chapter {entry.chapter} · {entry.level}")
@@ -195,14 +213,20 @@ def _practice(desk: _Desk, **_) -> None:
         when = f" The next card is due on {coming.astimezone():%d %B, %H:%M}." if coming else ""
         desk.say(f"Nothing is due.{when} `tlcourse interview mock` is always possible.")
         return
-    desk.say(f"{len(waiting)} cards. Answer aloud before you look. q stops at any time.")
-    for number, card in enumerate(waiting, start=1):
+    desk.say(
+        f"{len(waiting)} cards. Answer aloud before you look; what you rate 1 comes again at the "
+        "end. q stops at any time."
+    )
+    for number, card in enumerate(waiting, start=1):  # It grows while it is gone through.
         desk.title(f"{number} of {len(waiting)} · {card.entry.field}")
         desk.say(card.question, "bold")
         desk.listen()
         desk.reveal(card)
-        desk.kept.add_review(card.id, desk.rate(), "practice")
-        if card.id == card.entry.id:
+        rating = desk.rate()
+        desk.kept.add_review(card.id, rating, "practice")
+        if rating == 1:
+            waiting.append(card)
+        elif card.id == card.entry.id:
             desk.more(card.entry)
     _report(desk)
 
@@ -220,7 +244,7 @@ def _mock(desk: _Desk, minutes: int, level: str, seed: int | None) -> None:
         )
         interview = _of(desk, number)
         desk.say(
-            f"A mock interview: {minutes} minutes, {level}, {len(chosen)} questions with "
+            f"A mock interview: {minutes} minutes, {level}, {_questions(len(chosen))} with "
             "follow-ups. The clock runs while you answer and stands while you mark. q stops it."
         )
     # By hand and not by name: an update of the course may have dropped a question.
@@ -363,6 +387,10 @@ def _fields(desk: _Desk, found: list[sessions.Standing]) -> None:
         )  # fmt: skip
     desk.console.print()
     desk.console.print(table)
+
+
+def _questions(count: int) -> str:
+    return f"{count} question{'' if count == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

@@ -69,4 +69,7 @@ class Practice(widgets.VBox):
         card = self.waiting.pop(0)
         with Progress() as kept:
             kept.add_review(card.id, rating, "widget")
+        if rating == 1:  # It comes again at the end.
+            self.waiting.append(card)
+            self.total += 1
         self._show()
