@@ -57,6 +57,10 @@ def test_a_mock_interview_from_start_to_report(spawn):
     entry = entries.load()["extract-or-finetune"]
     mark(child, entry, "ynynnnn")
     child.expect("2 of 7 points")
+    child.expect("A strong answer: ")
+    child.expect(re.escape("wrong ones? [y/n] "))
+    child.sendline("y")
+    child.expect("https://arxiv.org")
     for _ in range(2):
         child.expect("The interviewer goes on")
         say(child)

@@ -106,7 +106,7 @@ class Entry:
         chapter: two digits.
         field: one of `FIELDS`, under which reports count it.
         level: "junior", "mid" or "senior".
-        minutes: that an interviewer gives it, follow-ups aside.
+        minutes: that an interviewer gives it, with a follow-up or two.
         question: as an interviewer asks it.
         short: the answer in 30 seconds, to be spoken.
         long: the answer in up to three minutes, to be spoken.

@@ -44,6 +44,7 @@ class Sheet:
         order: the steps, in order.
         numbers: what was measured.
         traps: mistakes without a message.
+        frameworks: rows of a table, Keras beside PyTorch, the head first.
         formulas: one line each.
         answers: question and 30-second answer of each chapter.
     """
@@ -53,6 +54,7 @@ class Sheet:
     order: tuple[str, ...]
     numbers: tuple[Line, ...]
     traps: tuple[Trap, ...]
+    frameworks: tuple[tuple[str, str, str], ...]
     formulas: tuple[str, ...]
     answers: tuple[tuple[str, str], ...]
 
@@ -73,6 +75,7 @@ def content() -> Sheet:
         tuple(raw["order"]),
         tuple(Line(entries.fill(n["text"], n["claims"]), n["claims"]) for n in raw["numbers"]),
         tuple(Trap(**trap) for trap in raw["traps"]),
+        (("", "Keras", "PyTorch"), *(tuple(row.values()) for row in raw["frameworks"])),
         tuple(raw["formulas"]),
         tuple((f"{int(c)}. {e.question}", e.short) for c, e in sorted(first.items())),
     )
@@ -112,7 +115,7 @@ def _start() -> tuple[tuple[tuple[str, ...], ...], str]:
     rows, rates = [head], {}
     for name, size in sizes.items():
         found = [freezing.recommend(size, kind) for kind in recommending.SIMILARITIES]
-        cells = [f"{r.strategy}; freeze {100 * r.fraction:.0f} % of the parameters" for r in found]
+        cells = [f"{r.strategy}; {_frozen(r.fraction)}" for r in found]
         rows.append((name, *cells))
         for r in found:
             rates["new head" if r.fraction == 1 else "fine-tuning"] = r.learning_rates
@@ -120,6 +123,13 @@ def _start() -> tuple[tuple[tuple[str, ...], ...], str]:
         f"{what} {_power(low)} to {_power(high)}" for what, (low, high) in sorted(rates.items())
     ]
     return tuple(rows), "Adam: " + ", ".join(said) + "."
+
+
+def _frozen(fraction: float) -> str:
+    if fraction in (0, 1):
+        return "freeze the whole backbone" if fraction else "freeze nothing"
+    # No line ends between the number and its sign.
+    return f"freeze {100 * fraction:.0f}\N{NO-BREAK SPACE}% of the parameters"
 
 
 def _power(rate: float) -> str:
@@ -145,7 +155,7 @@ def write(path: str | Path) -> None:
 
 _STYLE = """
 @page { size: A4; margin: 11mm; }
-body { font: 8.6pt/1.32 "DejaVu Sans", Verdana, sans-serif; color: #111; max-width: 188mm;
+body { font: 7.8pt/1.27 "DejaVu Sans", Verdana, sans-serif; color: #111; max-width: 188mm;
        margin: 4mm auto; }
 h1 { font-size: 15pt; margin: 0 0 1mm; }
 h2 { font-size: 10pt; margin: 2.5mm 0 1mm; color: #0072B2; break-after: avoid; }
@@ -182,6 +192,7 @@ def _html(sheet: Sheet) -> bytes:
 <h2>Order of work</h2>{items(sheet.order, "ol")}
 <h2>{html.escape(_NUMBERS)}</h2>{items(line.text for line in sheet.numbers)}
 <h2>Mistakes without a message</h2><table>{"".join(rows(traps))}</table>
+<h2>Keras and PyTorch</h2><table>{"".join(rows(sheet.frameworks))}</table>
 <h2>Formulas</h2>{items(sheet.formulas)}
 <h1 class="second">The questions, 30 seconds each</h1><div class="columns">{answers}</div>
 </body></html>
@@ -222,19 +233,19 @@ class _Page(fpdf.FPDF):
         self.set_text_color(17, 17, 17)
 
     def text_line(self, text: str, mark: str = "") -> None:
-        self.set_font("body", "", 8.4)
+        self.set_font("body", "", 7.9)
         if mark:
-            self.cell(5, 4.2, mark)
-        self.multi_cell(0, 4.2, text, align="L", new_x="LMARGIN", new_y="NEXT")
+            self.cell(5, 3.85, mark)
+        self.multi_cell(0, 3.85, text, align="L", new_x="LMARGIN", new_y="NEXT")
 
     def grid(self, rows, widths) -> None:
-        self.set_font("body", "", 8.2)
+        self.set_font("body", "", 7.7)
         self.set_draw_color(150, 150, 150)
         head = fpdf.FontFace(emphasis="BOLD", fill_color=(238, 244, 249))
         with self.table(
             rows,
             col_widths=widths,
-            line_height=4.1,
+            line_height=3.7,
             text_align="L",
             headings_style=head,
             padding=0.7,
@@ -258,6 +269,8 @@ def _pdf(sheet: Sheet) -> bytes:
     page.heading("Mistakes without a message")
     traps = [("trap", "check"), *((trap.trap, trap.check) for trap in sheet.traps)]
     page.grid(traps, (56, 44))
+    page.heading("Keras and PyTorch")
+    page.grid(sheet.frameworks, (20, 40, 40))
     page.heading("Formulas")
     for formula in sheet.formulas:
         page.text_line(formula, "–")

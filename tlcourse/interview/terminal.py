@@ -18,6 +18,8 @@ from tlcourse.progress import RATINGS, Answer, Interview, Progress
 FOLLOW_UPS = 2
 # An interview that was cut off can be taken up again for so long.
 _RESUME = datetime.timedelta(hours=12)
+# Seconds that an interviewer listens to an answer.
+_QUESTION, _FOLLOW_UP = 180, 60
 
 
 class _Stop(Exception):
@@ -282,7 +284,7 @@ def _question(desk: _Desk, number: int, entry: entries.Entry) -> bool:
             return False
         position = interview.plan["cards"].index(entry.id) + 1
         desk.title(f"question {position} of {len(interview.plan['cards'])} · {entry.field}")
-        given = _answered(desk, number, desk.cards[entry.id], entry.minutes * 60)
+        given = _answered(desk, number, desk.cards[entry.id], _QUESTION)
     if given.marks is None:
         desk.reveal(desk.cards[entry.id])
         marks = desk.mark(entry)
@@ -292,6 +294,7 @@ def _question(desk: _Desk, number: int, entry: entries.Entry) -> bool:
         desk.say(f"{made} of {len(marks)} points in {_clock(given.seconds)}.")
         if made < len(marks):
             desk.say(f"A strong answer: {entry.strong}", "dim")
+            desk.more(entry)
     for follow_up in _drawn(interview, entry):
         card = desk.cards[f"{entry.id}/{follow_up.id}"]
         given = answers.get(card.id)
@@ -299,7 +302,7 @@ def _question(desk: _Desk, number: int, entry: entries.Entry) -> bool:
             if _left(_of(desk, number)) <= 0:
                 return True
             desk.say("\nThe interviewer goes on.", "dim")
-            given = _answered(desk, number, card, 60)
+            given = _answered(desk, number, card, _FOLLOW_UP)
         if given.marks is None:
             desk.reveal(card)
             rating = desk.rate()
