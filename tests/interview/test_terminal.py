@@ -129,7 +129,7 @@ def test_an_interview_that_was_stopped_may_be_dropped(spawn):
 
 def test_placement_then_practice(spawn):
     child = spawn("--chapter", "02")
-    child.expect("2 questions, about 4 minutes")
+    child.expect("2 questions, about a minute each")
     say(child)
     child.expect("4 easy: ")
     child.sendline("7")
@@ -165,7 +165,7 @@ def test_a_placement_that_was_stopped_goes_on(spawn):
     child.kill(signal.SIGKILL)
     child.wait()
     again = spawn("--chapter", "02")
-    again.expect("1 question, about 2 minutes")
+    again.expect("1 question, about a minute each")
     again.expect("2 of 2")
     again.sendline("q")
     again.expect(pexpect.EOF)

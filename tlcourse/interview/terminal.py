@@ -167,8 +167,8 @@ def _place(desk: _Desk, **_) -> None:
         placement, done = sessions.Placement(desk.bank.values()), 0
     left = placement.length - done
     desk.say(
-        f"{_questions(left)}, about {2 * left} minutes. Answer each in 30 seconds, aloud, before "
-        "you look. q stops at any time."
+        f"{_questions(left)}, about a minute each. Answer each in 30 seconds, aloud, before you "
+        "look. q stops at any time."
     )
     while entry := placement.next():
         done += 1
