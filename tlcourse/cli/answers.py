@@ -48,7 +48,7 @@ def summary(kept: Progress) -> list[str]:
         tried = {attempt.exercise for attempt in attempts}
         solved = {attempt.exercise for attempt in attempts if attempt.event == "right"}
         lines.append(f"{len(solved)} of {len(tried)} tried exercises solved.")
-    return lines or ["Nothing yet: `tlcourse interview` begins with twelve questions."]
+    return lines or ["Nothing yet: `tlcourse interview` begins with two questions a chapter."]
 
 
 def _count(number: int, word: str) -> str:
