@@ -218,9 +218,7 @@ def interview(
         str | None, typer.Argument(help="place, practice, mock or report; what fits if left out.")
     ] = None,
     minutes: Annotated[int, typer.Option(min=3, max=180, help="Of a mock interview.")] = 20,
-    level: Annotated[
-        str, typer.Option(help="Of a mock interview: junior, mid or senior.")
-    ] = "mid",
+    level: Annotated[str, typer.Option(help="Of a mock interview: junior, mid or senior.")] = "mid",
     chapter: Annotated[str | None, typer.Option(help="Only its questions, such as 02.")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="The same seed draws the same mock interview.")
