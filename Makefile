@@ -6,13 +6,17 @@
 # make clean    remove .venv and what tools leave behind; runs/ stays
 #
 # Variables: PYTHON (which interpreter makes .venv), PROFILE (quick or full), SEED,
-#            BACKENDS (of Keras, for test-backends: tensorflow, jax, torch).
+#            BACKENDS (of Keras, for test-backends: tensorflow, jax, torch),
+#            JOBS (test files and notebooks that are checked at once).
 
 PROFILE ?= quick
 SEED ?= 0
 BACKENDS ?= jax torch
 VENV := .venv
 BIN := $(VENV)/bin
+# Files of tests, or notebooks, at once. A notebook's cells must stay together.
+JOBS ?= 2
+PARALLEL = --numprocesses $(JOBS) --dist loadfile
 # pip warns of a newer pip and asks the index for it; the course needs neither.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
@@ -29,8 +33,8 @@ course: $(VENV)/.course
 test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest tests tlcourse --doctest-modules
-	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 900 \
+	$(BIN)/python -m pytest $(PARALLEL) tests tlcourse --doctest-modules
+	$(BIN)/python -m pytest $(PARALLEL) --nbval-lax --nbval-current-env --nbval-cell-timeout 900 \
 		-p no:python -p no:doctest notebooks
 
 # On Linux, pip's usual index has PyTorch only with CUDA, more than 2 GB. Any build of the pinned
@@ -38,7 +42,7 @@ test: $(VENV)/.tests
 test-backends: $(BACKENDS:%=$(VENV)/.backend-%)
 	@for backend in $(BACKENDS); do \
 		echo "Unit tests on $$backend"; \
-		KERAS_BACKEND=$$backend $(BIN)/python -m pytest tests tlcourse --doctest-modules \
+		KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PARALLEL) tests tlcourse --doctest-modules \
 			--ignore tests/test_notebooks_lint.py || exit; \
 	done
 
