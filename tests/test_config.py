@@ -1,3 +1,4 @@
+import logging
 import sys
 import threading
 
@@ -165,6 +166,16 @@ def test_begin_refuses_a_bad_seed_and_starts_nothing(seed):
     with pytest.raises(ValueError, match="whole number, 0 or more"):
         config.begin("01", "quick", seed)
     assert config.current_run() is None
+
+
+def test_begin_silences_one_message_of_tensorflow_and_no_other(caplog):
+    config.begin("01")
+    logger = logging.getLogger("tensorflow")
+    logger.warning("%d out of the last %d calls to f triggered tf.function retracing.", 5, 6)
+    logger.warning("Gradients do not exist for a variable.")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Gradients do not exist for a variable."
+    ]
 
 
 def test_choose_takes_the_profiles_value():

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import json
+import logging
 import os
 import sys
 import uuid
@@ -228,8 +229,14 @@ def begin(chapter: str, profile: str = "quick", seed: int = 0) -> Run:
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"SEED is {seed!r}; write a whole number, 0 or more.")
     set_seed(seed)
+    logging.getLogger("tensorflow").addFilter(_worth_telling)
     _current = Run(chapter, profile, seed)
     return _current
+
+
+def _worth_telling(message: logging.LogRecord) -> bool:
+    """A chapter predicts with many models; TensorFlow takes them for one that is compiled anew."""
+    return "triggered tf.function retracing" not in message.getMessage()
 
 
 def current_run() -> Run | None:
