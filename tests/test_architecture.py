@@ -22,6 +22,7 @@ ROOMS = (
     "training",
     "multitask",
     "forgetting",
+    "adaptation",
     "uncertainty",
     "explaining",
     "feature_maps",
