@@ -115,7 +115,8 @@ transfer = {target.name: [transfer_curve(target, seed) for seed in SEEDS] for ta
 # %% [markdown]
 # The opponent deserves a fair chance. `train_from_scratch` trains a network of about 100,000
 # parameters, with a learning rate and a number of steps that were picked beforehand on other
-# images. A careless opponent makes transfer look better than it is; chapter 10 returns to that.
+# images. A careless opponent makes transfer look better than it is; chapter
+# [10](10_is_it_working.ipynb) returns to that.
 
 
 # %%
@@ -319,13 +320,14 @@ verdict = claims.check("q01-slice-80", layers=frozen_layers, parameters=still_tr
 # %% [markdown]
 # Two errors sit in one line. The slice is not 80 % of the layers. And layers are the wrong unit:
 # the last stages of a convolutional network hold most of its parameters. "I froze 80 %" tells you
-# nothing until you say 80 % of what. Chapter 02 draws the whole curve.
+# nothing until you say 80 % of what. Chapter [02](02_extract_or_finetune.ipynb) draws the whole
+# curve.
 #
 # The cost is a silent one: you believe that you train a fifth of the network, and you train two
 # fifths, on few labels. The check that detects it counts parameters. `fraction=0.8` freezes whole
 # blocks from the input on while they hold at most 80 % of the parameters; the next block would go
 # past it, so it stops before. The table says what you really got. (*BatchNormalization* is a kind of
-# layer with habits of its own; chapter 02 introduces it.)
+# layer with habits of its own; chapter [02](02_extract_or_finetune.ipynb) introduces it.)
 
 # %%
 freezing.freeze(resnet, fraction=0.8)
@@ -378,8 +380,9 @@ freezing.freeze(resnet, fraction=0.8)
 #   photographs, and its features are averaged over positions. A small network on the original
 #   pixels learns strokes quickly. That is an explanation, not a measurement; to test it you would
 #   vary one of these at a time.
-# - *What would you try before giving up on transfer there?* Fine-tuning (chapter 02), features from
-#   an earlier block (chapter 06), another source.
+# - *What would you try before giving up on transfer there?* Fine-tuning (chapter
+#   [02](02_extract_or_finetune.ipynb)), features from an earlier block (chapter
+#   [06](06_which_backbone.ipynb)), another source.
 # - *Which control shows that pretraining matters?* The same network with random weights.
 #
 # **Red flags in an answer:** a table of thresholds without "measure it"; "always better"; "ImageNet

@@ -91,8 +91,8 @@ print(freezing.report(model))
 
 # %% [markdown]
 # Between all and nothing lies "the last blocks". `unfreeze` opens as many as you ask for, counted
-# from the output, and leaves every BatchNormalization frozen. Chapter 05 shows what happens if you
-# do not.
+# from the output, and leaves every BatchNormalization frozen. Chapter [05](05_what_to_freeze.ipynb)
+# shows what happens if you do not.
 
 # %% tags=["nbval-check-output"]
 for last in (1, 3, 5, 14, 18):
@@ -213,7 +213,7 @@ print(f"layers from 140 on: {after:,}")
 # The learning rate was picked beforehand, of 3e-5 and 1e-4, on 500 validation images of each target
 # that were taken from its training part, not on the test images used below. One rate serves both
 # depths and both targets, and both depths get the same epochs and batches. So a way that loses below
-# loses with this rate and these epochs; chapter 03 is about other rates.
+# loses with this rate and these epochs; chapter [03](03_learning_rates.ipynb) is about other rates.
 
 # %%
 SEEDS = run.seeds(run.choose(quick=1, full=5))
@@ -519,11 +519,11 @@ verdict = claims.check(
 )
 
 # %% [markdown]
-# *"Fine-tuning starts from the fitted head, so it can only improve on it."* Not always: in some runs
-# it ends below the head, by a point or so. The rule was written after seed 0 had been seen, with an
-# earlier recipe for the head that lost more: it gave features that hardly ever fire huge weights, and
-# fine-tuning shook them. Chapter 09 shows that fault and its cure. Much of what looks like a law of
-# few labels can be the head.
+# *"Fine-tuning starts from the fitted head, so it can only improve on it."* Not always: in some
+# runs it ends below the head, by a point or so. The rule was written after seed 0 had been seen,
+# with an earlier recipe for the head that lost more: it gave features that hardly ever fire huge
+# weights, and fine-tuning shook them. Chapter [09](09_two_stages.ipynb) shows that fault and its
+# cure. Much of what looks like a law of few labels can be the head.
 
 # %% tags=["nbval-check-output"]
 gain = {}
@@ -597,7 +597,8 @@ print(f"weights of the backbone that moved: {len(moved)}")
 # %% [markdown]
 # The cure is one habit: snapshot, unfreeze, **compile**, fit, audit. `training.fine_tune` does the
 # middle three. The other trap of this family is to unfreeze at once, with a random head on top, and
-# call it fine-tuning; chapter 09 shows its price. `training.two_stage` never does it.
+# call it fine-tuning; chapter [09](09_two_stages.ipynb) shows its price. `training.two_stage` never
+# does it.
 #
 # ### What "frozen" means elsewhere
 #
@@ -668,8 +669,8 @@ else:
 # within the noise.
 #
 # **Why a smaller rate for fine-tuning?** The weights are good already. Adam's first steps are about
-# as large as the rate whatever the gradient, and large steps destroy what was learned. Chapter 03
-# measures it.
+# as large as the rate whatever the gradient, and large steps destroy what was learned. Chapter
+# [03](03_learning_rates.ipynb) measures it.
 #
 # **Does a frozen backbone overfit less?** There are fewer weights to fit, so usually yes. But the
 # head alone has more weights than you have labels, and it fits 500 training images nearly perfectly.

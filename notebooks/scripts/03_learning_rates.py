@@ -77,8 +77,9 @@ def compare(key, measured, unit):
 # Everything below starts from the same place: EfficientNet-Lite0, the first thirteen of its
 # eighteen blocks frozen, the last five and the head trainable, every BatchNormalization frozen. The
 # head is **fitted** first, by logistic regression on the frozen features, so that no random head
-# disturbs the picture; chapter 09 is about that. What lies before the last five blocks never
-# changes, so its output, the **activations**, is computed once, and each run trains only the rest.
+# disturbs the picture; chapter [09](09_two_stages.ipynb) is about that. What lies before the last
+# five blocks never changes, so its output, the **activations**, is computed once, and each run
+# trains only the rest.
 #
 # Three sets of images, none of which shares an image with another: training, **validation** to
 # compare rates, and test images, looked at only when a choice has been made.
@@ -835,8 +836,8 @@ print(training.check_schedule(lambda epoch: schedule(epoch), epochs=32, learning
 # divides the scale out again. Scale the rate.
 #
 # **Weight decay?** In Adam with decoupled decay, each step also pulls every weight towards zero, by
-# rate times decay. Towards zero is not towards the pretrained weights; chapter 04 has a penalty
-# that is.
+# rate times decay. Towards zero is not towards the pretrained weights; chapter
+# [04](04_forgetting.ipynb) has a penalty that is.
 #
 # ### Red flags
 #
@@ -852,7 +853,8 @@ print(training.check_schedule(lambda epoch: schedule(epoch), epochs=32, learning
 # - Try it: give `LAST` another value, or put `keras.optimizers.SGD(momentum=0.9)` into the sweep.
 #   Does the cliff move by a factor of ten?
 # - Before this: chapter [02](02_extract_or_finetune.ipynb) on when to fine-tune at all. Next:
-#   chapter 04 on what is forgotten, 05 on what to freeze, 09 on the two stages.
+#   chapter [04](04_forgetting.ipynb) on what is forgotten, 05 on what to freeze, 09 on the two
+#   stages.
 # - Papers: Kingma and Ba 2015, [Adam](https://arxiv.org/abs/1412.6980) · Howard and Ruder 2018,
 #   [Universal language model fine-tuning](https://arxiv.org/abs/1801.06146) · Kolesnikov et al.
 #   2020, [Big Transfer](https://arxiv.org/abs/1912.11370) · Li et al. 2020, [Rethinking the

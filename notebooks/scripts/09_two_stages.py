@@ -105,8 +105,8 @@ def compare(key, measured, unit):
 # Here the backbone is EfficientNet-Lite0, the images are 300 silhouettes of animals, and the last
 # five of its 18 blocks are trained, which hold most of its parameters. What stays frozen before
 # them is computed once, for the test images too. Every **BatchNormalization** of the backbone, a
-# layer that standardises with a stored mean and variance, stays frozen in all ways; chapter 05
-# shows why.
+# layer that standardises with a stored mean and variance, stays frozen in all ways; chapter
+# [05](05_what_to_freeze.ipynb) shows why.
 
 # %%
 SEEDS = run.seeds(run.choose(quick=1, full=5))
@@ -688,7 +688,8 @@ verdict = claims.check(
 #
 # **When would you use a single stage?** With much data and long training, where the start is
 # forgotten; BiT fine-tunes everything at once, from a zero head. Or with a larger rate for the head
-# than for the backbone, which is a little of both; chapter 03 is about such rates.
+# than for the backbone, which is a little of both; chapter [03](03_learning_rates.ipynb) is about
+# such rates.
 #
 # **Which rate in which stage?** Logistic regression needs none. A head trained by steps starts from
 # nothing and takes a large one, 1e-3 with Adam; the backbone takes a tenth to a hundredth of it,
