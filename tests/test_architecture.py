@@ -32,6 +32,7 @@ ROOMS = (
     "pipeline",
     "claims",
     "interview",
+    "exercises",
     "cli",
 )
 

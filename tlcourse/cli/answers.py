@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from tlcourse import config
+from tlcourse.exercises import catalogue
 from tlcourse.progress import Progress
 
 
@@ -48,6 +49,12 @@ def summary(kept: Progress) -> list[str]:
         tried = {attempt.exercise for attempt in attempts}
         solved = {attempt.exercise for attempt in attempts if attempt.event == "right"}
         lines.append(f"{len(solved)} of {len(tried)} tried exercises solved.")
+        for chapter in sorted({exercise[:2] for exercise in tried} & set(catalogue.chapters())):
+            tasks = [task.id for task in catalogue.tasks(chapter)]
+            left = [task for task in tasks if task not in solved]
+            still = f"; open: {', '.join(left)}" if left else ""
+            done = len(tasks) - len(left)
+            lines.append(f"Exercises {chapter}: {done} of {len(tasks)} solved{still}.")
     return lines or ["Nothing yet: `tlcourse interview` begins with two questions a chapter."]
 
 
