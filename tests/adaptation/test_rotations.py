@@ -60,6 +60,31 @@ def test_each_time_starts_from_the_same_place(tops):
     assert all(np.allclose(a, b, atol=1e-6) for a, b in zip(*ends, strict=True))
 
 
+@pytest.fixture
+def off_centre():
+    """Dots without any orientation, all one pixel above the middle of the picture."""
+    x = np.zeros((60, 9, 9, 1), "float32")
+    x[:, 3, 4] = np.random.default_rng(0).uniform(0.5, 1, (60, 1))
+    return x
+
+
+def test_a_place_gives_the_turn_away_unless_it_is_shifted(off_centre):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((9, 9, 1))
+    x = layers.Dense(16, "relu", name="hidden")(layers.Flatten()(inputs))
+    found = Rotations(keras.Model(inputs, layers.Dense(3, "softmax", name="head")(x)))
+    found.learn(off_centre, steps=150, learning_rate=0.01)
+    assert found.accuracy(off_centre).mean() > 0.95
+    found.learn(off_centre, steps=150, learning_rate=0.01, jitter=4)
+    assert found.accuracy(off_centre, jitter=4).mean() < 0.5
+
+
+@pytest.mark.parametrize("jitter", [-1, 1.5, True])
+def test_refuses_a_jitter_that_is_none(tops, jitter):
+    with pytest.raises(ValueError, match="jitter is .*whole number of pixels"):
+        Rotations(classifier()).learn(tops, steps=1, jitter=jitter)
+
+
 def test_refuses_images_that_are_not_square():
     with pytest.raises(ValueError, match="only square ones"):
         quarter_turns(np.zeros((2, 4, 6, 1)), np.array([0, 1]))

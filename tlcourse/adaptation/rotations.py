@@ -80,6 +80,7 @@ class Rotations:
         learning_rate: float = 1e-3,
         batch_size: int = 64,
         seed: int = 0,
+        jitter: int = 0,
         meaningless: bool = False,
     ) -> training.History:
         """Start afresh and learn to name the turns of unlabelled images.
@@ -92,6 +93,10 @@ class Rotations:
             learning_rate: of Adam, above zero.
             batch_size: images in a step.
             seed: of order and turns.
+            jitter: the most pixels by which a turned image is shifted at random, up or down and
+                left or right; what leaves on one side comes back on the other. With 0, images that
+                do not lie quite in the middle give their turn away by their place, and that is
+                then all that the network learns.
             meaningless: give each turned image the name of a random turn. It is the control: as
                 many steps over the same pixels, with nothing in them to learn.
 
@@ -106,7 +111,7 @@ class Rotations:
         rng = np.random.default_rng(seed)
         order = rng.integers(len(images), size=steps * batch_size)
         turns = rng.integers(4, size=len(order))
-        turned = quarter_turns(images[order], turns)
+        turned = _shifted(quarter_turns(images[order], turns), jitter, rng)
         named = rng.permutation(turns) if meaningless else turns
         self.model.set_weights(self.start[0])
         self._head.set_weights(self.start[1])
@@ -115,12 +120,29 @@ class Rotations:
             batch_size=batch_size, stage="rotations",
         )  # fmt: skip
 
-    def accuracy(self, images: np.ndarray) -> np.ndarray:
-        """For each image the share of its four turns that are named rightly, `(N,)`."""
-        hits = [
-            self.turned.predict(
-                quarter_turns(images, np.full(len(images), k)), batch_size=250, verbose=0
-            ).argmax(1) == k
-            for k in range(4)
-        ]  # fmt: skip
+    def accuracy(self, images: np.ndarray, jitter: int = 0, seed: int = 0) -> np.ndarray:
+        """For each image the share of its four turns that are named rightly, `(N,)`.
+
+        Args:
+            images: raw pixels `(N, H, H, C)`, 0-255.
+            jitter, seed: shift the turned images, as in `learn`.
+        """
+        rng = np.random.default_rng(seed)
+        hits = []
+        for k in range(4):
+            turned = _shifted(quarter_turns(images, np.full(len(images), k)), jitter, rng)
+            said = self.turned.predict(turned, batch_size=250, verbose=0)
+            hits.append(said.argmax(axis=1) == k)
         return np.mean(hits, axis=0)
+
+
+def _shifted(images: np.ndarray, most: int, rng) -> np.ndarray:
+    """Each image shifted by up to `most` pixels each way."""
+    if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+        raise ValueError(f"The jitter is {most!r}; give a whole number of pixels, 0 or more.")
+    offsets = rng.integers(-most, most + 1, size=(len(images), 2)) if most else ()
+    shifted = images.copy() if most else images
+    for pair in np.unique(offsets, axis=0) if most else ():
+        mine = (offsets == pair).all(axis=1)
+        shifted[mine] = np.roll(images[mine], pair, axis=(1, 2))
+    return shifted
