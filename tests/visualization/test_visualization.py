@@ -126,3 +126,7 @@ def test_shares_that_lie_close_are_named_with_a_decimal():
     apart = viz.dots({"one": 0.871, "other": 0.574}, xlabel="accuracy, %", percent=True)
     assert [text.get_text() for text in close.texts] == ["87.1 %", "87.4 %"]
     assert [text.get_text() for text in apart.texts] == ["87 %", "57 %"]
+
+
+def test_a_thousand_has_no_exponent():
+    assert texts(viz.dots({"a": 1046.2, "b": 0.0512}, xlabel="ms")) == ["1,046", "0.0512"]

@@ -43,7 +43,7 @@ def dots(
         if isinstance(value, Estimate) and np.isfinite(value.low):
             ax.plot([value.low * factor, value.high * factor], [row, row], color=color)
         ax.plot(mean * factor, row, "o", color=color)
-        text = f"{mean * factor:z.{decimals}f} %" if percent else f"{mean:,.3g}"
+        text = f"{mean * factor:z.{decimals}f} %" if percent else _short(mean)
         ax.annotate(
             text, (mean * factor, row), xytext=(0, 7), textcoords="offset points", ha="center",
             fontsize=11,
@@ -62,6 +62,11 @@ def dots(
     if title:
         ax.set_title(title)
     return ax
+
+
+def _short(value: float) -> str:
+    """Three digits, and never an exponent for a number that people count."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def paired_dots(
