@@ -123,6 +123,13 @@ class Attempt:
         self.require(result is not None, "returns nothing")
         return result
 
+    def call_on_copies(self, *arrays: np.ndarray) -> Any:
+        """Call the answer with copies of arrays, which it has to leave as they are."""
+        given = [array.copy() for array in arrays]
+        result = self.call(*given)
+        self.require(all(map(np.array_equal, given, arrays)), "changes its input")
+        return result
+
     def refusal(self, *arguments) -> str:
         """Call the answer with what it ought to refuse: the name of what it raised, or nothing."""
         try:
