@@ -391,6 +391,8 @@ freezing.freeze(resnet, fraction=0.8)
 # %% [markdown]
 # ## Where next
 #
+# - [Exercises](../exercises/01_what_transfers.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - [Chapter 02](02_extract_or_finetune.ipynb): train only the head, or the backbone as well?
 # - [Chapter 07](07_preprocessing.ipynb): what a wrong scaling of the pixels costs.
 #

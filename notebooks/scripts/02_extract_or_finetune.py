@@ -694,6 +694,8 @@ else:
 #
 # ## Go on
 #
+# - [Exercises](../exercises/02_extract_or_finetune.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - Try it: set `WAYS` to another depth, or another rate, and run the chapter with another `SEED`.
 # - Next chapters: 03 on learning rates, 05 on which layers to freeze, 09 on the two stages. Chapter
 #   [07](07_preprocessing.ipynb) is about what goes into the backbone.

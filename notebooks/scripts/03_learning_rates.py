@@ -850,6 +850,8 @@ print(training.check_schedule(lambda epoch: schedule(epoch), epochs=32, learning
 #
 # ## Go on
 #
+# - [Exercises](../exercises/03_learning_rates.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - Try it: give `LAST` another value, or put `keras.optimizers.SGD(momentum=0.9)` into the sweep.
 #   Does the cliff move by a factor of ten?
 # - Before this: chapter [02](02_extract_or_finetune.ipynb) on when to fine-tune at all. Next:

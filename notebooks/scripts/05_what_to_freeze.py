@@ -866,6 +866,8 @@ verdict = claims.check("q05-bn-frozen-inference", change=drift["all_frozen"])
 #
 # ## Go on
 #
+# - [Exercises](../exercises/05_what_to_freeze.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - Try it: add "shear" or "blur" to `shifts`, or put `["block1", "head"]` among the `PARTS`.
 # - Chapters: [02](02_extract_or_finetune.ipynb) on what fine-tuning buys and costs,
 #   [03](03_learning_rates.ipynb) on the rates for what you unfreeze, [09](09_two_stages.ipynb) on

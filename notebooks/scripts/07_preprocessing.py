@@ -941,11 +941,12 @@ folder.cleanup()
 # %% [markdown]
 # ## Where to go from here
 #
+# - [Exercises](../exercises/07_preprocessing.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - Try another row: write a mistake of your own as a function from raw pixels at the input size to
 #   what the backbone gets, and give it to `features.extract(images, prepare=your_function)`. Then
 #   ask whether `preprocessing.check` sees it.
-# - Next: chapter 08, domain adaptation, where the shift is in the
-#   world and not in your code.
+# - Next: chapter 08, domain adaptation, where the shift is in the world and not in your code.
 #
 # **Papers and documents**
 #
