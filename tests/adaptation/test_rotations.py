@@ -99,6 +99,8 @@ def test_refuses_turns_that_do_not_match(turns):
 def test_refuses_no_steps(tops):
     with pytest.raises(ValueError, match="0 steps of 64"):
         Rotations(classifier()).learn(tops, steps=0)
+    with pytest.raises(ValueError, match="learning rate is 0; it has to be above zero"):
+        Rotations(classifier()).learn(tops, steps=1, learning_rate=0)
 
 
 def test_refuses_features_that_are_maps():
