@@ -946,7 +946,8 @@ folder.cleanup()
 # - Try another row: write a mistake of your own as a function from raw pixels at the input size to
 #   what the backbone gets, and give it to `features.extract(images, prepare=your_function)`. Then
 #   ask whether `preprocessing.check` sees it.
-# - Next: chapter 08, domain adaptation, where the shift is in the world and not in your code.
+# - Next: [chapter 08](08_crossing_domains.ipynb), domain adaptation, where the shift is in the
+#   world and not in your code.
 #
 # **Papers and documents**
 #
