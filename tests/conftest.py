@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import socket
+import sys
 import tempfile
 
 import pytest
@@ -34,6 +35,22 @@ def pytest_report_header():
 def pytest_unconfigure(config):
     if cache := getattr(config, "temporary_cache", None):
         shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _seeded_module():
+    _seed()
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """The same weights whichever tests ran before; the module's own fixtures come earlier."""
+    _seed()
+
+
+def _seed():
+    if "keras" in sys.modules:
+        course.set_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def coral(source: np.ndarray, target: np.ndarray, ridge: float = 1.0) -> np.ndar
         >>> coral(source, target, ridge=0).ravel().tolist()
         [3.0, 9.0]
     """
-    source, target = _checked(source, target)
+    source, target = checked_pair(source, target)
     if not ridge >= 0:
         raise ValueError(f"The ridge is {ridge}; give 0 or more, such as 1.")
     whiten = _power(_covariance(source, ridge), -0.5)
@@ -41,7 +41,7 @@ def coral(source: np.ndarray, target: np.ndarray, ridge: float = 1.0) -> np.ndar
     return aligned.astype("float32")
 
 
-def _checked(source, target) -> tuple[np.ndarray, np.ndarray]:
+def checked_pair(source, target) -> tuple[np.ndarray, np.ndarray]:
     """Two sets of features of one width, as float64.
 
     Raises:

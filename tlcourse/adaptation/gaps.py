@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tlcourse.adaptation.aligning import _checked
+from tlcourse.adaptation.aligning import checked_pair
 from tlcourse.training.head import fit_head
 
 
@@ -27,7 +27,7 @@ def proxy_a_distance(source: np.ndarray, target: np.ndarray, seed: int = 0) -> f
         >>> proxy_a_distance(left, right)
         2.0
     """
-    source, target = _checked(source, target)
+    source, target = checked_pair(source, target)
     count = min(len(source), len(target))
     if count < 4:
         raise ValueError(f"The smaller domain has {count} examples; give 4 or more of each.")
@@ -66,11 +66,11 @@ def mmd(source: np.ndarray, target: np.ndarray, width: float | None = None) -> f
         >>> round(mmd(left, right, width=1.0), 6)
         2.0
     """
-    source, target = _checked(source, target)
+    source, target = checked_pair(source, target)
     both = np.concatenate([source, target])
     squares = _squared_distances(both)
     if width is None:
-        width = median_distance(both)
+        width = _median(squares)
     if not width > 0:
         raise ValueError(
             f"The kernel's width is {width}; give one above 0 (all examples may be equal)."
@@ -84,7 +84,10 @@ def mmd(source: np.ndarray, target: np.ndarray, width: float | None = None) -> f
 
 def median_distance(features: np.ndarray) -> float:
     """The median distance between two examples `(N, D)`: the usual width of the kernel."""
-    squares = _squared_distances(np.asarray(features, float))
+    return _median(_squared_distances(np.asarray(features, float)))
+
+
+def _median(squares: np.ndarray) -> float:
     return float(np.sqrt(np.median(squares[np.triu_indices(len(squares), 1)])))
 
 
@@ -114,7 +117,7 @@ def drift(source: np.ndarray, target: np.ndarray) -> np.ndarray:
         >>> drift(np.array([[0.0], [2.0]]), np.array([[4.0], [4.0]])).tolist()
         [3.0]
     """
-    source, target = _checked(source, target)
+    source, target = checked_pair(source, target)
     deviation = source.std(axis=0)
     varies = deviation > 1e-6 * max(deviation.max(), 1e-300)
     unit = np.median(deviation[varies]) if varies.any() else 1.0

@@ -70,9 +70,6 @@ class Rotations:
         self.model = model
         self.turned = keras.Model(model.input, head(tensor), name=f"{model.name}-rotations")
         self.start = self.turned.get_weights()
-        self._optimizer = keras.optimizers.Adam()
-        training.compile_classifier(self.turned, self._optimizer)
-        self._rest = [keras.ops.convert_to_numpy(v) for v in self._optimizer.variables]
 
     def learn(
         self,
@@ -110,20 +107,16 @@ class Rotations:
         """
         if steps < 1 or batch_size < 1:
             raise ValueError(f"{steps} steps of {batch_size} images; give 1 or more of each.")
-        if not learning_rate > 0:
-            raise ValueError(f"The learning rate is {learning_rate}; it has to be above zero.")
         rng = np.random.default_rng(seed)
         order = rng.integers(len(images), size=steps * batch_size)
         turns = rng.integers(4, size=len(order))
         turned = _shifted(quarter_turns(images[order], turns), jitter, rng)
         named = rng.permutation(turns) if meaningless else turns
         self.turned.set_weights(self.start)
-        for variable, value in zip(self._optimizer.variables, self._rest, strict=True):
-            variable.assign(value)
-        self._optimizer.learning_rate = learning_rate
-        found = self.turned.fit(turned, named, batch_size=batch_size, shuffle=False, verbose=0)
-        curves = {name: [float(v) for v in values] for name, values in found.history.items()}
-        return training.History(curves, {"rotations": 0})
+        return training.train(
+            self.turned, turned, named, epochs=1, learning_rate=learning_rate,
+            batch_size=batch_size, shuffle=False, stage="rotations",
+        )  # fmt: skip
 
     def accuracy(self, images: np.ndarray, jitter: int = 0, seed: int = 0) -> np.ndarray:
         """For each image the share of its four turns that are named rightly, `(N,)`.

@@ -112,6 +112,7 @@ def train(
     validation: tuple[np.ndarray, np.ndarray] | None = None,
     optimizer="adam",
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    shuffle: bool = True,
     stage: str = "training",
 ) -> History:
     """Compile a classifier anew and train what is trainable in it.
@@ -131,6 +132,7 @@ def train(
         validation: `(x, y)` to score after each epoch, or None.
         optimizer: any name that `keras.optimizers.get` knows, or an optimizer to copy.
         callbacks: Keras callbacks.
+        shuffle: whether each epoch draws an order of its own; False takes the examples as they lie.
         stage: the name under which the history keeps this part.
 
     Returns:
@@ -151,6 +153,7 @@ def train(
         batch_size=batch_size,
         validation_data=validation,
         callbacks=[*order, clock, *callbacks],
+        shuffle=shuffle,
         verbose=0,
     )
     _steps[model].function = model.train_function
