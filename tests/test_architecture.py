@@ -33,6 +33,7 @@ ROOMS = (
     "claims",
     "interview",
     "exercises",
+    "classroom",
     "cli",
 )
 

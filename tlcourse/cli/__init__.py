@@ -274,6 +274,66 @@ def revise(
     typer.echo(f"Wrote {out}.")
 
 
+@app.command()
+def classroom(
+    folder: Annotated[Path, typer.Argument(help="To make; its name is the name of the course.")],
+    chapters: Annotated[
+        list[str] | None, typer.Argument(help="Such as 01 07; all if left out.")
+    ] = None,
+):
+    """Make a course folder for nbgrader: its settings, and the exercises with their solutions."""
+    from tlcourse.classroom import course
+
+    try:
+        written = course.make(folder, chapters or [])
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+    names = ", ".join(path.stem for path in written)
+    typer.echo(f"Wrote {len(written)} of nbgrader's assignments into {folder}: {names}.")
+    typer.echo("Go there and hand one out: nbgrader generate_assignment NAME.")
+
+
+@app.command()
+def slides(
+    chapter: Annotated[str, typer.Argument(help="Such as 03.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; NN_name.html here if left out.")
+    ] = None,
+    notebooks: Notebooks = None,
+):
+    """Write a chapter as slides: one HTML file that opens without a network."""
+    from tlcourse.classroom import slides as made
+    from tlcourse.cli import execute
+
+    try:
+        (notebook,) = execute.find(notebooks, [chapter])
+        out = out or Path(f"{notebook.stem}.html")
+        count = made.write(notebook, out)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+    typer.echo(f"Wrote {out} with {count} slides; open it in a browser.")
+
+
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(help="To make: wheels, notebooks, an installer.")],
+    extra: Annotated[
+        list[str] | None, typer.Option(help="Also what this extra needs, such as classroom.")
+    ] = None,
+    fetch: Annotated[
+        list[str] | None, typer.Option(help="Also this data set, such as cifar10.")
+    ] = None,
+):
+    """Gather all that a room without internet needs to install the course."""
+    from tlcourse.classroom import bundling
+
+    try:
+        size = bundling.make(folder, extra or [], fetch or [], typer.echo)
+    except (ValueError, OSError) as error:
+        raise _fail(error) from None
+    typer.echo(f"Wrote {folder}, {size / 1e9:.1f} GB; its README.txt says how to install it.")
+
+
 def main() -> None:
     """Entry point of the `tlcourse` command."""
     app()

@@ -1,0 +1,1 @@
+"""For a teacher: a course folder for nbgrader, slides, and all it takes to install offline."""
