@@ -247,6 +247,19 @@ def whiteboard(
 
 
 @app.command()
+def phrasebook(
+    move: Annotated[str | None, typer.Argument(help="Which one; a list if left out.")] = None,
+):
+    """Moves that interviews ask for in code, in Keras beside PyTorch, and how they differ."""
+    from tlcourse.interview import phrasebook
+
+    try:
+        phrasebook.show(move)
+    except ValueError as error:
+        raise _fail(error) from None
+
+
+@app.command()
 def anki(
     out: Annotated[Path, typer.Argument(help="The deck to write, NAME.apkg.")],
 ):
