@@ -1,6 +1,7 @@
 # make course   install into .venv, run every chapter, print the claim table
 # make test     install what tests need, run unit tests, lints and the notebooks' checked outputs
 # make test-backends   run the unit tests on JAX and on PyTorch in place of TensorFlow
+# make test-classroom  nbgrader with a class of thirty; the course installed from its bundle
 # make lab      open JupyterLab on the notebooks
 # make lint     ruff, and the rules that a stored notebook keeps
 # make clean    remove .venv and what tools leave behind; runs/ stays
@@ -21,7 +22,7 @@ PARALLEL = --numprocesses $(JOBS) --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help course test test-backends lab lint clean
+.PHONY: help course test test-backends test-classroom lab lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -45,6 +46,10 @@ test-backends: $(BACKENDS:%=$(VENV)/.backend-%)
 		KERAS_BACKEND=$$backend $(BIN)/python -m pytest $(PARALLEL) tests tlcourse --doctest-modules \
 			--ignore tests/test_notebooks_lint.py || exit; \
 	done
+
+test-classroom: $(VENV)/.classroom
+	$(BIN)/tlcourse bundle build/bundle --extra classroom
+	TLCOURSE_BUNDLE=build/bundle $(BIN)/python -m pytest tests/classroom
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
@@ -73,6 +78,10 @@ $(VENV)/.backend-tensorflow: $(VENV)/.tests
 
 $(VENV)/.backend-%: $(INPUTS) | $(BIN)/python
 	$(PIP) --editable '.[tests,$*]'
+	@touch $@ $(VENV)/.tests $(VENV)/.course
+
+$(VENV)/.classroom: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable '.[tests,classroom]'
 	@touch $@ $(VENV)/.tests $(VENV)/.course
 
 $(BIN)/python:
