@@ -225,13 +225,12 @@ def softmax(logits):
 
 def check_distillation_loss(distillation_loss):
     student, teacher = RNG.normal(size=(2, 6, 5)).astype("float32") * 2
+    tensors = ops.convert_to_tensor(student), ops.convert_to_tensor(teacher)
     for temperature in (1.0, 3.0):
         p, q = softmax(teacher / temperature), softmax(student / temperature)
         want = temperature**2 * (p * np.log(p / q)).sum(axis=-1).mean()
-        assert float(distillation_loss(student, teacher, temperature)) == pytest.approx(
-            want, rel=1e-4
-        )
-    assert float(distillation_loss(teacher, teacher)) == pytest.approx(0, abs=1e-6)
+        assert float(distillation_loss(*tensors, temperature)) == pytest.approx(want, rel=1e-4)
+    assert float(distillation_loss(tensors[1], tensors[1])) == pytest.approx(0, abs=1e-6)
     inputs = keras.Input((4,))
     heads = [layers.Dense(3, name=name)(inputs) for name in ("student", "teacher")]
     loss = ops.zeros_like(heads[0]) + distillation_loss(*heads)
@@ -453,7 +452,7 @@ MISTAKES = {
     "ewc": [("images:  # one at a time: square, then average", "[images.mean(axis=0)]:"),
             ("0.5 * strength", "strength")],
     "weighted-loss": [(", sample_weight=ops.take(weights, labels)", ""),
-                      ("label_smoothing=smoothing", ""),
+                      ("label_smoothing=smoothing", "label_smoothing=0.0"),
                       ("from_logits=True,",
                        'from_logits=True, reduction="mean_with_sample_weight",')],
     "warmup-cosine": [("total - warmup", "total"), ("warmup_steps=warmup", "warmup_steps=1")],
@@ -463,7 +462,8 @@ MISTAKES = {
     "interpolate": [("(1 - share) * a + share * b", "share * a + (1 - share) * b"),
                     ("model.get_weights()", "before")],
     "mc-dropout": [("training=True", "training=training"),
-                   ("copy.predict(images, verbose=0)", "copy(images, training=True)"),
+                   ("copy.predict(images, verbose=0)",
+                    "keras.ops.convert_to_numpy(copy(images, training=True))"),
                    ("copy.set_weights(model.get_weights())",
                     "copy = model")],
     "adapt-batchnorm": [("layer.trainable = True", "pass"),
