@@ -147,7 +147,7 @@ WRONG = {
 }  # fmt: skip
 SAID = {
     "no scale": "scale alpha / r is missing", "merged kernel": "another output than forward",
-    "independent samples": "same images for a and b",
+    "independent samples": "same images for a and b", "below zero": "can leave the range from 0",
 }  # fmt: skip
 
 
