@@ -1,4 +1,4 @@
-"""Small networks on which a mechanism shows in a moment. Their weights are random."""
+"""Small things on which a mechanism shows in a moment: networks of random weights, an Adam."""
 
 
 def pyramid(widths=(8, 16, 32, 64, 128)):
@@ -47,3 +47,26 @@ def images(count: int, size: int = 8, seed: int = 0):
 
     rng = np.random.default_rng(seed)
     return rng.random((count, size, size, 3), "float32"), rng.integers(0, 3, count)
+
+
+class Adam:
+    """Adam on one number.
+
+    Args:
+        rate: the learning rate.
+
+    Example:
+        >>> round(Adam(0.1).change(5.0), 6)
+        -0.1
+    """
+
+    def __init__(self, rate):
+        self.rate, self.m, self.v, self.t = rate, 0.0, 0.0, 0
+
+    def change(self, gradient):
+        """What to add to the number at this gradient."""
+        self.t += 1
+        self.m = 0.9 * self.m + 0.1 * gradient
+        self.v = 0.999 * self.v + 0.001 * gradient**2
+        m, v = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
+        return -self.rate * m / (v**0.5 + 1e-12)

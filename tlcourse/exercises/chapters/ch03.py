@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tlcourse.exercises import toys
 from tlcourse.exercises.catalogue import task
 from tlcourse.exercises.judging import Attempt, close
 
@@ -251,20 +252,6 @@ def for_each_block(attempt: Attempt):
 # 03.5
 
 
-class _Adam:
-    """Adam on one number, as the exercise hands it out."""
-
-    def __init__(self, rate):
-        self.rate, self.m, self.v, self.t = rate, 0.0, 0.0, 0
-
-    def change(self, gradient):
-        self.t += 1
-        self.m = 0.9 * self.m + 0.1 * gradient
-        self.v = 0.999 * self.v + 0.001 * gradient**2
-        m, v = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
-        return -self.rate * m / (v**0.5 + 1e-12)
-
-
 @task(
     "03.5",
     "The brake that does nothing",
@@ -294,14 +281,14 @@ class _Adam:
 )
 def brake(attempt: Attempt):
     gradients = [[float(g) for g in attempt.rng.normal(size=6)] for _ in range(2)]
-    cases = [(_Adam, 0.01, 0.1, gradients[0]), (_Adam, 1.0, 0.3, gradients[1])]
+    cases = [(toys.Adam, 0.01, 0.1, gradients[0]), (toys.Adam, 1.0, 0.3, gradients[1])]
 
     def changes(rate, gradients, scale=1.0):
-        adam = _Adam(rate)
+        adam = toys.Adam(rate)
         return [adam.change(scale * gradient) for gradient in gradients]
 
     def forgets(rate, gradients):
-        return [_Adam(rate).change(gradient) for gradient in gradients]
+        return [toys.Adam(rate).change(gradient) for gradient in gradients]
 
     def uses_scaled(adam, rate, factor, gradients):
         return changes(rate, gradients)
@@ -332,7 +319,7 @@ def _scales_gradients(attempt, gradients):
     """Whether the answer shows Adam other gradients than it was given."""
     seen = []
 
-    class Watched(_Adam):
+    class Watched(toys.Adam):
         def change(self, gradient):
             seen.append(float(gradient))
             return super().change(gradient)
