@@ -370,11 +370,11 @@ def passes_that_agree(attempt: Attempt):
     of_mean = [(mean, deviation / _PASSES**0.5) for mean, deviation in want]
     attempt.require(not fits(of_mean), "of the mean")
     attempt.require(not fits(squared), "variance")
-    i = int(np.argmax([np.abs(pair[0] - w[0]).max() for pair, w in zip(got, want, strict=True)]))
-    attempt.wrong(
-        "other", case=f"a rate of {cases[i][3]} and the first image", got=(got[i][0][0], got[i][1][0]),
-        want=(want[i][0][0], want[i][1][0]),
-    )  # fmt: skip
+    far = [np.abs(pair[0] - mean).max() for pair, (mean, _) in zip(got, want, strict=True)]
+    i = int(np.argmax(far))
+    first, right = ((mean[0], deviation[0]) for mean, deviation in (got[i], want[i]))
+    case = f"a rate of {cases[i][3]} and the first image"
+    attempt.wrong("other", case=case, got=first, want=right)
 
 
 _PASSES = 600
