@@ -197,6 +197,36 @@ class Attempt:
         inputs = ", ".join(shown(part) for part in cases[first])
         self.wrong("other", case=_Shown(inputs), got=got[first], want=wanted[first])
 
+    def compare_numbers(
+        self,
+        cases: Sequence[tuple],
+        right: Callable,
+        mistakes: Mapping[str, Callable],
+        name: Callable[[tuple], str],
+    ) -> list[float]:
+        """As `compare`, for answers that are one number each, of any type.
+
+        Args:
+            cases, right, mistakes: as in `compare`.
+            name: says in words what a case is; told where no mistake is recognised.
+
+        Returns:
+            What the answer gave, as floats.
+        """
+        got = []
+        for case in cases:
+            given = copy.deepcopy(case)
+            got.append(self.number(self.call(*given)))
+            self.require(all(map(close, given, case)), "changes its input")
+        wanted = [right(*copy.deepcopy(case)) for case in cases]
+        if not close(got, wanted):
+            for key, mistake in mistakes.items():
+                if close(got, [mistake(*copy.deepcopy(case)) for case in cases]):
+                    self.wrong(key.strip())
+            first = next(i for i in range(len(cases)) if not close(got[i], wanted[i]))
+            self.wrong("other", case=name(cases[first]), got=got[first], want=wanted[first])
+        return got
+
     def measured(self, value: float, unit: str = "") -> None:
         """Set a right measurement beside the guess."""
         unit = unit and f" {unit}"

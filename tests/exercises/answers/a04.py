@@ -100,6 +100,12 @@ def _(steps, rate, gradient, strength, fisher):
     return 1 - far / (-steps * rate * gradient)
 
 
+@wrong("04.1", "sign", guess=0)
+def _(steps, rate, gradient, strength, fisher):
+    far = go(steps, rate, gradient, lambda far: strength * fisher * far)
+    return 100 * (1 - far / (steps * rate * gradient))
+
+
 @wrong("04.1", "one step", guess=0)
 def _(steps, rate, gradient, strength, fisher):
     far = go(steps + 1, rate, gradient, lambda far: strength * fisher * far)
@@ -341,7 +347,7 @@ def _(said, labels):
     return sum(masked(said, labels, np.sum))
 
 
-@wrong("04.3", "not a number", "other")
+@wrong("04.3", "not a number")
 def _(said, labels):
     return dict(zip(said, masked(said, labels), strict=True))
 
@@ -426,6 +432,11 @@ def _(student, teacher, t):
 @wrong("04.4", "sum")
 def _(student, teacher, t):
     return t**2 * kl(softmax(teacher / t, 1), softmax(student / t, 1)).sum()
+
+
+@wrong("04.4", "sum")
+def _(student, teacher, t):
+    return kl(softmax(teacher / t, 1), softmax(student / t, 1)).sum()
 
 
 @wrong("04.4", "mean of classes")
@@ -620,6 +631,19 @@ def _(methods, strengths, seeds, run, allowed):
     naive = run("naive", 0, seeds[0])[0]
     found = {m: np.array([[run(m, s, d) for d in seeds] for s in strengths]) for m in methods}
     return {m: pick(rows, naive - allowed) for m, rows in found.items()}
+
+
+@wrong("04.6", "yardstick")
+def _(methods, strengths, seeds, run, allowed):
+    _, found = tables(methods, strengths, seeds, run)
+    both = np.mean([run("naive", 0, seed) for seed in seeds])
+    return {m: pick(rows, both - allowed) for m, rows in found.items()}
+
+
+@wrong("04.6", "relative")
+def _(methods, strengths, seeds, run, allowed):
+    naive, found = tables(methods, strengths, seeds, run)
+    return {m: pick(rows, (1 - allowed) * naive.mean()) for m, rows in found.items()}
 
 
 @wrong("04.6", "strengths")
