@@ -79,6 +79,13 @@ def check_freeze(freeze):
     step(model)
     now = moved(before, model)
     assert "backbone.block1.1.running_mean" in now and "backbone.block1.0.weight" not in now
+    # A gradient from before still moves what was frozen since.
+    late, (x, y) = Classifier(), data()
+    F.mse_loss(late(x), y).backward()
+    freeze(late.backbone)
+    before = kept(late)
+    torch.optim.SGD(late.parameters(), 0.1).step()
+    assert "backbone.block2.0.weight" in moved(before, late)
 
 
 def check_frozen_batchnorm(frozen_batchnorm):
