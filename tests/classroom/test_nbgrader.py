@@ -199,14 +199,14 @@ def nbgrader(tmp_path_factory):
     names = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "TLCOURSE_HOME")
     places = {name: str(own / name) for name in names}
 
-    def call(*arguments, several=None) -> str:
+    def call(*arguments, several=None, fails=False) -> str:
         """Run one command here, or `several`, each a folder and arguments."""
         command = ["-m", "nbgrader", *arguments] if several is None else ["-c", SEVERAL]
         done = subprocess.run(
             [sys.executable, *command], cwd=folder, input=json.dumps(several), timeout=900,
             capture_output=True, text=True, env={**os.environ, **places},
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
+        assert bool(done.returncode) == fails, done.stderr[-3000:]
         return done.stderr
 
     call.folder, call.own = folder, own
@@ -272,8 +272,7 @@ def graded(nbgrader, handed_out):
     return nbgrader.folder
 
 
-@pytest.fixture(scope="module")
-def scores(graded) -> dict[str, dict[str, float]]:
+def scores_of(folder: Path) -> dict[str, dict[str, float]]:
     """Of each learner, the points of each task, as they stand in the gradebook."""
     query = """
         select student.id, base_cell.name, grade.auto_score, grade.needs_manual_grade
@@ -284,12 +283,17 @@ def scores(graded) -> dict[str, dict[str, float]]:
         join student on student.id = submitted_assignment.student_id
     """
     found = {}
-    with sqlite3.connect(graded / "gradebook.db") as book:
+    with sqlite3.connect(folder / "gradebook.db") as book:
         for learner, cell, score, by_hand in book.execute(query):
             assert not by_hand
             task = cell.removeprefix("check-").replace("-", ".")
             found.setdefault(learner, {})[task] = score
     return found
+
+
+@pytest.fixture(scope="module")
+def scores(graded) -> dict[str, dict[str, float]]:
+    return scores_of(graded)
 
 
 @pytest.mark.parametrize("learner, given", list(zip(NAMES, CLASS, strict=True)), ids=NAMES)
@@ -328,3 +332,20 @@ def test_feedback_of_one_says_nothing_of_another(graded):
 
 def test_grading_leaves_the_teachers_own_progress_alone(nbgrader, graded):
     assert not (nbgrader.own / "TLCOURSE_HOME").exists()
+
+
+def test_a_hand_in_that_kills_its_kernel_is_named_and_left_to_the_teacher(nbgrader, graded):
+    late = graded / "submitted" / "late" / ASSIGNMENT
+    late.mkdir(parents=True)
+    notebook = nbformat.read(graded / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb", as_version=4)
+    fill_in(notebook, HandIn("crashing", TASKS[:5], {"03.6": "import os\n\nos._exit(1)"}))
+    nbformat.write(notebook, late / f"{ASSIGNMENT}.ipynb")
+    said = nbgrader("autograde", ASSIGNMENT, fails=True)
+    assert "Kernel died" in said and "for student 'late'" in said
+    assert "for student 'learner" not in said
+    assert not (graded / "autograded" / "late" / ASSIGNMENT).exists()
+
+    fill_in(notebook, HandIn("crashing", (), {"03.6": "find_rate = None"}))
+    nbformat.write(notebook, late / f"{ASSIGNMENT}.ipynb")
+    nbgrader("autograde", ASSIGNMENT, "--student", "late")
+    assert scores_of(graded)["late"] == HandIn("crashing", TASKS[:5]).scores

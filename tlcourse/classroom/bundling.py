@@ -20,7 +20,7 @@ Copy this folder to a computer (or share it), open a terminal in it, and run
     python3 install.py FOLDER        (Windows: py -{python} install.py FOLDER)
 
 It makes FOLDER with the notebooks, the exercises and an environment of their own, and says how to
-open them. It takes {gigabytes:.1f} GB here and about three times as much once installed.
+open them. It takes {gigabytes:.1f} GB here and three to four times as much installed.
 """
 # What a learner gets, of what the repository has. The solutions stay with the teacher.
 COURSE = ("notebooks/*.ipynb", "exercises/*.ipynb", "docs/*.md", "docs/figures/*", "README.md",
