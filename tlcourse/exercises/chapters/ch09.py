@@ -81,14 +81,11 @@ def first_loss(attempt: Attempt):
         "base": lambda s, y: _start_loss(s, y) / math.log(2),
         "base ": lambda s, y: _start_loss(s, y) / math.log(10),
     }
-    got = [attempt.number(attempt.call_on_copies(*case)) for case in cases]
-    want = [_start_loss(*case) for case in cases]
-    if not close(got, want):
-        for key, mistake in mistakes.items():
-            attempt.require(not close(got, [mistake(*case) for case in cases]), key.strip())
-        first = next(i for i in range(3) if not close(got[i], want[i]))
-        case = "{} images and {} classes".format(*cases[first][0].shape)
-        attempt.wrong("other", case=case, got=got[first], want=want[first])
+
+    def name(case):
+        return "{} images and {} classes".format(*case[0].shape)
+
+    got = attempt.compare_numbers(cases, _start_loss, mistakes, name)
     attempt.measured(got[0])
 
 
@@ -208,7 +205,8 @@ def _plan(blocks, stages, epochs):
         "boundary": "The stages change one epoch too {when}.",
         "one more": "You open one more block with each stage, whatever `stages` says.",
         "epochs": "{want} epochs were asked for; your list has {got}.",
-        "not names": "Each entry has to be a list of blocks that you were given; one is {got}.",
+        "not names": "Each entry has to be a list of blocks that you were given, each once; one is "
+        "{got}.",
     },
     because="Print the plan before you train, and count what is trainable at every stage: it costs "
     "nothing, and the usual loop opens the first stage only.",
@@ -390,7 +388,8 @@ def old_memory(attempt: Attempt):
         "nobody can stop by images that do not exist yet.",
         "validation": "The accuracy that you report is the one on the validation images, which "
         "chose the model.",
-        "never tested": "`test` was never called, so nobody knows how good the model is.",
+        "never tested": "`test` was never called. The validation accuracy chose the model, so it is too "
+        "good to be reported.",
         "last": "You return the model of the last epoch, {patience} epochs after the best one.",
         "not chosen": "The accuracy that you report is that of another model.",
         "too long": "You trained for {got} epochs. After {want} of them, the validation accuracy "
@@ -575,8 +574,9 @@ def equal_budget(attempt: Attempt):
     }
     for passes_key, after in passes_read.items():
         for time_key, in_time in time_read.items():
-            if fits(after=after, in_time=in_time):
-                attempt.wrong((passes_key or time_key).strip())
+            for change in (np.positive, np.negative, lambda leads: 100 * leads):
+                if fits(change, after=after, in_time=in_time):
+                    attempt.wrong((passes_key or time_key).strip())
     same = [_leads(*case)[0] for case in cases]
     attempt.require(not np.allclose(got, np.transpose([same, same])), "same passes")
     case = next(i for i in range(3) if not np.allclose(got[i], _leads(*cases[i])))

@@ -173,6 +173,7 @@ def _calibration_error(probabilities, labels, bins):
         "squared": "You square the gaps. Take their size.",
         "sure ones": "Images with a probability of exactly 1 fall out of your bins. They belong to "
         "the last one.",
+        "last bin": "The last bin, in which the model is surest, is missing from the sum.",
         "empty bins": "The mean of an empty bin is nan, and nan spreads. Leave out bins without an "
         "image.",
         "percent": "That is in percent. Wanted is a fraction of 1.",
@@ -216,10 +217,17 @@ def as_often_right(attempt: Attempt):
         "sure ones ": lambda p, y, bins: by(
             lambda counts, gaps: (counts * np.abs(gaps)).sum() / len(y), lose_sure=True
         )(p, y, bins),
+        "last bin": lambda p, y, bins: by(
+            lambda counts, gaps: (counts * np.abs(gaps))[:-1].sum() / len(y)
+        )(p, y, bins),
         "empty bins": lambda p, y, bins: np.nan,
         "percent": lambda p, y, bins: 100 * _calibration_error(p, y, bins),
     }
-    attempt.compare(cases, _calibration_error, mistakes)
+
+    def name(case):
+        return "{} images, {} classes and {} bins".format(*case[0].shape, case[2])
+
+    attempt.compare_numbers(cases, _calibration_error, mistakes, name)
 
 
 # 10.4
