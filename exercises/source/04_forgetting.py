@@ -79,8 +79,17 @@ def train(weights, gradient, fisher, strength, rate, steps):
     return weights
 
 
+def to_five(weights):
+    """The gradient of a new task that wants every weight to be 5."""
+    return {name: value - 5 for name, value in weights.items()}
+
+
+for strength in (0, 10, 100):
+    weights, importance = {"kernel": np.array([1.0, 2.0])}, {"kernel": np.array([1.0, 0.1])}
+    print(strength, train(weights, to_five, importance, strength, rate=0.01, steps=50)["kernel"])
+
 # %% [markdown]
-# Mend it. Return the trained weights as a dict; they may be the arrays that came in, or new ones.
+# Three strengths, one result. Mend it. Return the trained weights as a dict; they may be the arrays that came in, or new ones.
 
 
 # %% nbgrader={"grade": false, "grade_id": "task-04-2", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -122,8 +131,12 @@ def loss(said, labels):
     return total
 
 
+for said_of_second in ([0.1, 0.1, 0.8], [0.8, 0.1, 0.1]):
+    animals = np.array([[0.8, 0.1, 0.1], said_of_second])
+    print(said_of_second, loss({"animals": animals}, {"animals": np.array([0, -1])}))
+
 # %% [markdown]
-# Mend it. The loss of a task is the mean of -log p over the examples that are labelled for it; the
+# The second image has no label, and yet it matters what is said of it. Mend it. The loss of a task is the mean of -log p over the examples that are labelled for it; the
 # whole loss is the sum over the tasks. A task that has no label in this batch adds 0.
 
 
@@ -199,8 +212,25 @@ def fisher(x, labels, predict, gradient, batch=32):
     return total / batches
 
 
+rng = np.random.default_rng(0)
+some_x, some_labels, kernel = rng.normal(size=(64, 5)), rng.integers(0, 3, 64), np.zeros((5, 3))
+
+
+def some_predict(x):
+    scores = np.exp(x @ kernel)
+    return scores / scores.sum(axis=1, keepdims=True)
+
+
+def some_gradient(x, labels):
+    return x.T @ (np.eye(3)[labels] - some_predict(x)) / len(x)
+
+
+for batch in (1, 8, 32):
+    total = fisher(some_x, some_labels, some_predict, some_gradient, batch).sum()
+    print(f"batches of {batch}: {total:.3f} in all")
+
 # %% [markdown]
-# Two things are wrong: it squares the gradients of batches, and it takes the true labels. Mend it,
+# The size of the batch decides. Two things are wrong: it squares the gradients of batches, and it takes the true labels. Mend it,
 # without labels: the Fisher information is the mean over images of the expected squared gradient,
 # where the label is the one that the model itself would give, each with its probability. Compute
 # this expectation exactly: do not draw labels.

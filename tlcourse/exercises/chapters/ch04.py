@@ -146,8 +146,8 @@ def _held(weights, gradient, fisher, strength, rate, steps, pull=None):
         "λ · F · (w - w*).",
         "one array": "`{name}` is held and `{other}` is not. Every array needs an anchor of its own.",
     },
-    because="The value of such a penalty may look right, its gradient is 0, and no loss curve shows "
-    "it. Compare a strength of 0 with a very large one before you believe any penalty.",
+    because="An anchor that is no copy holds nothing. Nothing raises, and the loss falls as it should. "
+    "Compare a strength of 0 with a very large one before you believe any penalty.",
 )
 def walks_along(attempt: Attempt):
     rng = attempt.rng

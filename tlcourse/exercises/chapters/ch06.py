@@ -424,8 +424,8 @@ def _telling(draw, mistakes):
         "percent": "The numbers are right as percent; a share from 0 to 1 is wanted.",
         "halves": "You ask only some of the images. Leave out each in turn, and all the others stay.",
     },
-    because="A probe that is scored on what it has stored says 1 to random features, too. Shuffle the "
-    "labels: a score that does not fall says nothing about them.",
+    because="Scored on what it has stored, the nearest neighbour is right about random features, too. "
+    "Shuffle the labels: a score that does not fall says nothing about them.",
 )
 def own_neighbour(attempt: Attempt):
     rng = attempt.rng
