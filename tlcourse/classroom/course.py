@@ -12,7 +12,7 @@ from tlcourse import config
 from tlcourse.exercises import masters
 
 CONFIG = "nbgrader_config.py"
-_CONFIG = '''"""Settings of nbgrader, which reads them when you start it in this folder.
+_CONFIG = r'''"""Settings of nbgrader, which reads them when you start it in this folder.
 
 Written by `tlcourse classroom`. Change what you like; that command leaves this file alone.
 """
@@ -29,6 +29,12 @@ c.CourseDirectory.course_id = "{name}"
 # Where hand-outs and hand-ins lie. On a machine that many share, name a folder that all can write
 # to, such as nbgrader's own default, /usr/local/share/nbgrader/exchange.
 c.Exchange.root = str(HERE / "exchange")
+
+# How hand-ins are named that `nbgrader zip_collect` finds in `downloaded/ASSIGNMENT/archive`:
+# LEARNER_ASSIGNMENT.ipynb. A learning platform may have its own way; write it here.
+c.FileNameCollectorPlugin.named_regexp = (
+    r".*[/\\](?P<student_id>[^/\\_]+)_(?P<file_id>\d\d_\w+)"
+)
 
 # What learners find where the solution was. The checks know it.
 c.ClearSolutions.code_stub = {{"python": "{stub}"}}
