@@ -36,6 +36,12 @@ def pip(monkeypatch):
     return asked
 
 
+@pytest.fixture
+def no_slides(monkeypatch):
+    """Slides take a second for all chapters; one test makes them."""
+    monkeypatch.setattr(bundling.slides, "write", lambda notebook, out: out.touch())
+
+
 def test_a_bundle_has_all_but_the_solutions(tmp_path, pip):
     size = bundling.make(tmp_path / "room", ["classroom"], say=lambda _: None)
     found = {
@@ -61,7 +67,7 @@ def test_a_bundle_has_all_but_the_solutions(tmp_path, pip):
     }
 
 
-def test_data_sets_come_along(tmp_path, pip, monkeypatch):
+def test_data_sets_come_along(tmp_path, pip, no_slides, monkeypatch):
     kept = tmp_path / "cifar10-1234.npz"
     np.savez(kept, x=np.zeros(3))
     monkeypatch.setattr(data, "fetch", lambda name: kept)
@@ -69,7 +75,7 @@ def test_data_sets_come_along(tmp_path, pip, monkeypatch):
     assert (tmp_path / "room" / "data" / "cifar10.npz").read_bytes() == kept.read_bytes()
 
 
-def test_made_again_it_leaves_nothing_old_behind(tmp_path, pip):
+def test_made_again_it_leaves_nothing_old_behind(tmp_path, pip, no_slides):
     bundling.make(tmp_path / "room", say=lambda _: None)
     (tmp_path / "room" / "wheels" / "old.whl").touch()
     bundling.make(tmp_path / "room", say=lambda _: None)
