@@ -335,17 +335,21 @@ def test_grading_leaves_the_teachers_own_progress_alone(nbgrader, graded):
 
 
 def test_a_hand_in_that_kills_its_kernel_is_named_and_left_to_the_teacher(nbgrader, graded):
-    late = graded / "submitted" / "late" / ASSIGNMENT
-    late.mkdir(parents=True)
+    # It comes by mail, so it is collected from a folder.
+    archive = graded / "downloaded" / ASSIGNMENT / "archive"
+    archive.mkdir(parents=True)
     notebook = nbformat.read(graded / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb", as_version=4)
     fill_in(notebook, HandIn("crashing", TASKS[:5], {"03.6": "import os\n\nos._exit(1)"}))
-    nbformat.write(notebook, late / f"{ASSIGNMENT}.ipynb")
+    nbformat.write(notebook, archive / f"late_{ASSIGNMENT}.ipynb")
+    nbgrader("zip_collect", ASSIGNMENT)
     said = nbgrader("autograde", ASSIGNMENT, fails=True)
     assert "Kernel died" in said and "for student 'late'" in said
     assert "for student 'learner" not in said
     assert not (graded / "autograded" / "late" / ASSIGNMENT).exists()
 
     fill_in(notebook, HandIn("crashing", (), {"03.6": "find_rate = None"}))
-    nbformat.write(notebook, late / f"{ASSIGNMENT}.ipynb")
+    nbformat.write(notebook, graded / "submitted" / "late" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
     nbgrader("autograde", ASSIGNMENT, "--student", "late")
     assert scores_of(graded)["late"] == HandIn("crashing", TASKS[:5]).scores
+    nbgrader("export")
+    assert "late" in (graded / "grades.csv").read_text(encoding="utf-8")
