@@ -48,6 +48,20 @@ def _seeded():
     _seed()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_left_behind():
+    """A setting of Keras that a file of tests leaves changed breaks others, far from here."""
+    yield
+    if keras := sys.modules.get("keras"):
+        found = {
+            "dtype policy": (keras.config.dtype_policy().name, "float32"),
+            "float type": (keras.config.floatx(), "float32"),
+            "image format": (keras.config.image_data_format(), "channels_last"),
+        }
+        for name, (now, usual) in found.items():
+            assert now == usual, f"A test here left the {name} of Keras at {now}."
+
+
 def _seed():
     if "keras" in sys.modules:
         course.set_seed(0)

@@ -485,6 +485,13 @@ def check(name, function):
     CHECKS[f"check_{name.replace('-', '_')}"](function)
 
 
+@pytest.fixture(autouse=True)
+def policy_restored():
+    """One of the mistakes is to leave the policy changed, for every test that comes after."""
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
 @pytest.mark.parametrize("name", phrasebook.load())
 def test_the_column_does_what_it_says(name):
     check(name, made(name))
