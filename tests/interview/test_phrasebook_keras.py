@@ -400,6 +400,10 @@ def check_mc_dropout(mc_dropout):
     assert found.std(axis=0).max() > 1e-3, "All passes agree: dropout is off."
     assert moved(before, model) == set()
     assert np.array_equal(model.predict(X, verbose=0), said)
+    # With nothing to drop, all is as usual: normalised by the stored statistics, not the batch's.
+    model.get_layer("block1_drop").rate = 0.0
+    assert np.allclose(mc_dropout(model, X, passes=1)[0], said, atol=1e-5)
+    model.get_layer("block1_drop").rate = 0.5
     # The ways that do not work.
     model.get_layer("block1_drop").training = True
     assert np.array_equal(model.predict(X, verbose=0), said)
