@@ -8,14 +8,14 @@
 #
 # Variables: PYTHON (which interpreter makes .venv), PROFILE (quick or full), SEED,
 #            BACKENDS (of Keras, for test-backends: tensorflow, jax, torch),
-#            JOBS (test files and notebooks that are checked at once).
+#            JOBS (chapters, or test files, at once; 1 where you want to time a chapter).
 
 PROFILE ?= quick
 SEED ?= 0
 BACKENDS ?= jax torch
 VENV := .venv
 BIN := $(VENV)/bin
-# Files of tests, or notebooks, at once. A notebook's cells must stay together.
+# A notebook's cells must stay together.
 JOBS ?= 2
 PARALLEL = --numprocesses $(JOBS) --dist loadfile
 # pip warns of a newer pip and asks the index for it; the course needs neither.
@@ -29,7 +29,7 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 
 course: $(VENV)/.course
-	$(BIN)/tlcourse run --profile $(PROFILE) --seed $(SEED)
+	$(BIN)/tlcourse run --profile $(PROFILE) --seed $(SEED) --jobs $(JOBS)
 
 test: $(VENV)/.tests
 	$(BIN)/ruff check .

@@ -362,9 +362,10 @@ def _append(entry: dict, chapter: str) -> None:
     }  # fmt: skip
     path = ledger_path()
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One write of one line: records of two notebooks at once do not mix.
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(whole, allow_nan=False) + "\n")
+    line = json.dumps(whole, allow_nan=False) + "\n"
+    # One write, so that the lines of chapters that run at once do not mix.
+    with path.open("ab", buffering=0) as file:
+        file.write(line.encode())
 
 
 def _estimate(stored: dict) -> Estimate:

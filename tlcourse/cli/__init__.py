@@ -18,6 +18,9 @@ Notebooks = Annotated[
     Path | None,
     typer.Option(help="The folder of the chapters, if not the one here or in the repository."),
 ]
+Jobs = Annotated[
+    int, typer.Option(min=1, help="Chapters at once, each on cores of its own; about 2 GB each.")
+]
 
 
 def _fail(error: Exception) -> typer.Exit:
@@ -49,6 +52,7 @@ def run(
         Path | None, typer.Option(help="Where to write; runs/<date and time> if left out.")
     ] = None,
     notebooks: Notebooks = None,
+    jobs: Jobs = 1,
 ):
     """Run chapters headless, keep the executed notebooks, and print the claim table."""
     from tlcourse.cli import execute
@@ -56,7 +60,7 @@ def run(
     try:
         code = execute.run(
             chapters or [], profile=profile, seeds=range(seed, seed + seeds), out=out,
-            notebooks=notebooks,
+            notebooks=notebooks, jobs=jobs,
         )  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
         raise _fail(error) from None
@@ -69,12 +73,13 @@ def refresh(
         list[str] | None, typer.Argument(help="Such as 01 07; all if left out.")
     ] = None,
     notebooks: Notebooks = None,
+    jobs: Jobs = 1,
 ):
     """For authors: rebuild the stored notebooks from their scripts, with fresh outputs."""
     from tlcourse.cli import execute
 
     try:
-        code = execute.refresh(chapters or [], notebooks=notebooks)
+        code = execute.refresh(chapters or [], notebooks=notebooks, jobs=jobs)
     except (ValueError, FileNotFoundError) as error:
         raise _fail(error) from None
     raise typer.Exit(code)

@@ -30,6 +30,7 @@ import tlcourse
 from tlcourse import claims, config
 from tlcourse.cli import table
 from tlcourse.cli.kernels import HereOnly
+from tlcourse.cli.lanes import Lane, in_lanes
 
 CHAPTER_FILES = "[0-9][0-9]_*.ipynb"
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
@@ -129,8 +130,9 @@ def run(
     out: Path | None = None,
     notebooks: Path | None = None,
     console: Console | None = None,
+    jobs: int = 1,
 ) -> int:
-    """Run chapters with papermill and print the claim table.
+    """Run chapters with papermill, `jobs` of them at once, and print the claim table.
 
     Writes into `out` the executed notebooks (below `seed-N` where there are several seeds),
     `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter) and
@@ -158,22 +160,28 @@ def run(
     documents = [
         (file, seed, nbformat.read(file, as_version=4)) for seed in seeds for file in files
     ]
-    results: list[Result] = []
-    with _progress(console, [document for *_, document in documents]) as bar:
-        for file, seed, document in documents:
-            target = out / (f"seed-{seed}" if len(seeds) > 1 else ".") / file.name
-            target.parent.mkdir(exist_ok=True)
-            result = Result(
-                file.name[:2], _title(document, file), seed, target.relative_to(out).as_posix()
-            )
-            with _measured(result), _kernel(ledger, out / "kernel.log") as kernel:
-                _run_chapter(result, file, target, profile, kernel, bar)
-            bar.chapter_ended()
-            results.append(result)
-            _write_summary(out / "run.json", started, profile, results)
-            console.print(f"  {result}", highlight=False, markup=False)
-            if result.status == INTERRUPTED:
-                break
+    results = [
+        Result(file.name[:2], _title(document, file), seed,
+               (Path(f"seed-{seed}" if len(seeds) > 1 else ".") / file.name).as_posix())
+        for file, seed, document in documents
+    ]  # fmt: skip
+    log, ended = out / "kernel.log", []
+    with _progress(console, results, [document for *_, document in documents]) as bar:
+
+        def execute(index: int, lane: Lane) -> None:
+            file, result = documents[index][0], results[index]
+            (out / result.notebook).parent.mkdir(exist_ok=True)
+            with _measured(result, lane), _kernel(ledger, log, lane) as kernel:
+                _run_chapter(result, file, out / result.notebook, profile, kernel, bar)
+
+        for index in in_lanes(execute, range(len(documents)), jobs):
+            bar.chapter_ended(results[index])
+            ended = sorted([*ended, index])
+            _write_summary(out / "run.json", started, profile, [results[i] for i in ended])
+            console.print(f"  {results[index]}", highlight=False, markup=False)
+    if log.exists() and log.stat().st_size == 0:
+        log.unlink()
+    results = [results[index] for index in ended]
 
     records = claims.read_ledger([ledger]) if ledger.exists() else []
     records = [r for r in records if r.get("time", "") >= started.isoformat(timespec="seconds")]
@@ -186,7 +194,7 @@ def run(
     bad += [f"Claim {claim_id} does not hold." for claim_id in broken(rows)]
     for line in bad:
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-    return 130 if results and results[-1].status == INTERRUPTED else int(bool(bad))
+    return 130 if any(r.status == INTERRUPTED for r in results) else int(bool(bad))
 
 
 def broken(rows: Iterable[claims.Row]) -> list[str]:
@@ -201,7 +209,11 @@ def broken(rows: Iterable[claims.Row]) -> list[str]:
 
 
 def refresh(
-    chapters: Sequence[str] = (), *, notebooks: Path | None = None, console: Console | None = None
+    chapters: Sequence[str] = (),
+    *,
+    notebooks: Path | None = None,
+    console: Console | None = None,
+    jobs: int = 1,
 ) -> int:
     """Rebuild stored notebooks from `scripts/NN_name.py` and execute them as their scripts stand.
 
@@ -227,24 +239,29 @@ def refresh(
     unknown = [chapter for chapter in wanted if chapter not in scripts]
     if unknown:
         raise ValueError(f"There is no script for chapter {', '.join(unknown)}.")
-    documents = {chapter: jupytext.read(scripts[chapter]) for chapter in wanted}
-    failed = False
-    with _progress(console, documents.values()) as bar, tempfile.TemporaryDirectory() as aside:
-        for chapter, document in documents.items():
-            script = scripts[chapter]
-            result = Result(chapter, _title(document, script), 0, f"{script.stem}.ipynb")
-            _make_plain(document)
-            log = Path(aside) / "kernel.log"
-            with _measured(result), _kernel(Path(aside) / "ledger.jsonl", log) as kernel:
-                _refresh_chapter(result, document, folder.resolve(), kernel, bar)
-            bar.chapter_ended()
-            failed |= result.status != DONE
+    documents = [jupytext.read(scripts[chapter]) for chapter in wanted]
+    results = []
+    for chapter, document in zip(wanted, documents, strict=True):
+        script = scripts[chapter]
+        results.append(Result(chapter, _title(document, script), 0, f"{script.stem}.ipynb"))
+        _make_plain(document)
+    with _progress(console, results, documents) as bar, tempfile.TemporaryDirectory() as aside:
+        ledger, log = Path(aside) / "ledger.jsonl", Path(aside) / "kernel.log"
+
+        def execute(index: int, lane: Lane) -> None:
+            result = results[index]
+            with _measured(result, lane), _kernel(ledger, log, lane) as kernel:
+                _refresh_chapter(result, documents[index], folder.resolve(), kernel, bar)
+
+        for index in in_lanes(execute, range(len(documents)), jobs):
+            result, document = results[index], documents[index]
+            bar.chapter_ended(result)
             console.print(f"  {result}", highlight=False, markup=False, soft_wrap=True)
             if result.status == DONE:
                 _make_plain(document)
                 with config.atomic_path(folder / result.notebook) as partial:
                     nbformat.write(document, partial)
-    return int(failed)
+    return int(any(result.status != DONE for result in results))
 
 
 def lab(notebooks: Path | None = None, arguments: Sequence[str] = ()) -> int:
@@ -274,8 +291,6 @@ def _run_chapter(result: Result, file: Path, target: Path, profile: str, kernel,
         result.error = _one_line(f"{error.ename}: {error.evalue}")
     except DeadKernelError:
         result.status, result.error = FAILED, "the kernel died; `tlcourse doctor` checks memory"
-    except KeyboardInterrupt:
-        result.status = INTERRUPTED
 
 
 def _refresh_chapter(result: Result, document, folder: Path, kernel, bar) -> None:
@@ -303,8 +318,8 @@ def _hooks(result: Result, kernel: type, bar: "_Bar") -> dict:
 
 
 @contextlib.contextmanager
-def _kernel(ledger: Path, log: Path) -> Iterator[type[AsyncKernelManager]]:
-    """A kernel manager whose kernels write to that ledger and that log."""
+def _kernel(ledger: Path, log: Path, lane: Lane) -> Iterator[type[AsyncKernelManager]]:
+    """A kernel manager whose kernels stay in that lane, and write to that ledger and that log."""
     environment = {**os.environ, "TLCOURSE_LEDGER": str(ledger), "TF_CPP_MIN_LOG_LEVEL": "3"}
     # The first would send figures to the screen, the second mutes what ipykernel captures.
     for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):
@@ -313,58 +328,61 @@ def _kernel(ledger: Path, log: Path) -> Iterator[type[AsyncKernelManager]]:
     class ChapterKernel(HereOnly, AsyncKernelManager):
         async def start_kernel(self, **options):
             options |= {"env": environment, "stdout": messages, "stderr": messages}
-            return await super().start_kernel(**options)
+            await super().start_kernel(**options)
+            lane.take(self.provisioner.pid)
 
-    try:
-        with log.open("a", encoding="utf-8") as messages:
-            yield ChapterKernel
-    finally:
-        if log.stat().st_size == 0:
-            log.unlink()
+    with log.open("a", encoding="utf-8") as messages:
+        yield ChapterKernel
 
 
 class _Bar:
     """One progress bar over the code cells of all chapters."""
 
-    def __init__(self, progress: Progress, sizes: Sequence[int]):
-        self._progress, self._left, self._before = progress, list(sizes), 0
-        self._task = progress.add_task("Starting", total=sum(sizes))
-        self._cells = 0
+    def __init__(self, progress: Progress, cells: dict[str, int]):
+        self._progress, self._cells = progress, cells
+        self._begun, self._done = dict.fromkeys(cells, 0), dict.fromkeys(cells, 0)
+        self._running: dict[str, str] = {}
+        self._task = progress.add_task("Starting", total=sum(cells.values()))
 
     def cell_started(self, result: Result) -> None:
+        self._running[result.notebook] = f"{result.chapter} {result.title}"
+        self._begun[result.notebook] += 1
         # papermill adds a cell of its own; the chapter is complete only when it has ended.
-        done = self._before + min(self._cells, self._left[0] - 1)
-        self._cells += 1
-        self._progress.update(
-            self._task, completed=done, description=f"{result.chapter} {result.title}"
-        )
+        self._show(result, min(self._begun[result.notebook], self._cells[result.notebook]) - 1)
 
-    def chapter_ended(self) -> None:
-        self._before += self._left.pop(0)
-        self._cells = 0
-        self._progress.update(self._task, completed=self._before)
+    def chapter_ended(self, result: Result) -> None:
+        self._running.pop(result.notebook, None)
+        self._show(result, self._cells[result.notebook])
+
+    def _show(self, result: Result, done: int) -> None:
+        self._done[result.notebook] = done
+        names = {"description": ", ".join(self._running.values())} if self._running else {}
+        self._progress.update(self._task, completed=sum(self._done.values()), **names)
 
 
 @contextlib.contextmanager
-def _progress(console: Console, documents: Iterable) -> Iterator[_Bar]:
+def _progress(console: Console, results: Sequence[Result], documents: Sequence) -> Iterator[_Bar]:
     for name in ("papermill", "traitlets"):
         logging.getLogger(name).setLevel(logging.ERROR)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeElapsedColumn())  # fmt: skip
+    cells = {
+        result.notebook: sum(cell.cell_type == "code" for cell in document.cells)
+        for result, document in zip(results, documents, strict=True)
+    }
     with Progress(*columns, console=console) as progress:
-        yield _Bar(progress, [sum(cell.cell_type == "code" for cell in d.cells) for d in documents])
+        yield _Bar(progress, cells)
 
 
 @contextlib.contextmanager
-def _measured(result: Result) -> Iterator[None]:
-    """Fill in the seconds and the peak memory of what runs inside."""
+def _measured(result: Result, lane: Lane) -> Iterator[None]:
+    """Fill in the seconds and the peak memory of what runs inside, and if it was stopped."""
     start, ended = time.perf_counter(), threading.Event()
 
     def watch():
-        me = psutil.Process()
         while not ended.wait(0.2):
             held = 0
-            for process in me.children(recursive=True):
+            for process in lane.processes():
                 with contextlib.suppress(psutil.Error):
                     held += process.memory_info().rss
             result.peak_bytes = max(result.peak_bytes, held)
@@ -377,6 +395,8 @@ def _measured(result: Result) -> Iterator[None]:
         ended.set()
         watcher.join()
         result.seconds = round(time.perf_counter() - start, 2)
+        if lane.stopped:
+            result.status, result.error = INTERRUPTED, ""
 
 
 def _write_summary(path: Path, started, profile: str, results: list[Result]) -> None:

@@ -4,6 +4,7 @@ import datetime
 import html
 import itertools
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -73,7 +74,7 @@ def render(rows: Sequence[claims.Row]) -> Table:
             str(len(row.records)),
             Text(f"{_SIGN[row.verdict]} {row.verdict}", style=_COLOUR[row.verdict]),
         )
-    table.caption = _counts(rows)
+    table.caption = counts(rows)
     return table
 
 
@@ -184,75 +185,107 @@ def _inline(drawing: Path) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _counts(rows: Sequence[claims.Row]) -> str:
-    counts = [
+def counts(rows: Sequence[claims.Row]) -> str:
+    """How many claims have which verdict, in words."""
+    found = [
         f"{sum(row.verdict == verdict for row in rows)} {verdict}"
         for verdict in _SIGN
         if any(row.verdict == verdict for row in rows)
     ]
-    return ", ".join(counts) or "no claims"
+    return ", ".join(found) or "no claims"
 
 
-_STYLE = """
-body { font: 16px/1.45 system-ui, sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1a1a1a; background: #fff; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-top: 1px solid #bbb; }
-td td, td th { border: 0; padding: 0 .8rem 0 0; }
-td table { width: auto; font-variant-numeric: tabular-nums; }
-code { font-size: .9em; overflow-wrap: anywhere; }
-.small { font-size: .85em; color: #444; }
-.verdict { font-weight: 700; white-space: nowrap; }
-figure { margin: 2rem 0; } figure svg { max-width: 100%; height: auto; }
-@media print { body { margin: 0; font-size: 11px; max-width: none; } tr { break-inside: avoid; } }
+# Of the claims alone, so that the site's page can use it beside its own.
+STYLE = """
+.claim { border-top: 1px solid #9996; padding: 1rem 0; }
+.claim .asserted { font-weight: 700; margin: 0 0 .5rem; }
+.claim .verdict { float: right; margin-left: 1rem; white-space: nowrap; }
+.claim .holds { color: #0072B2; } .claim .fails { color: #D55E00; }
+.claim .unsettled { color: #9A6B00; } .claim .not-run { color: #666; }
+.claim dl { display: grid; grid-template-columns: 6.5rem 1fr; gap: .35rem .8rem; margin: 0; }
+.claim dt { font-size: .85em; opacity: .75; padding-top: .1em; } .claim dd { margin: 0; }
+.claim td { padding: 0 1.2rem 0 0; text-align: left; vertical-align: top; border: 0; }
+.claim table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+.claim code, .claim td { overflow-wrap: anywhere; } .claim .small { font-size: .85em; }
+@media (max-width: 40rem) { .claim dl { grid-template-columns: 1fr; gap: 0; }
+  .claim dd { margin-bottom: .5rem; } }
+@media print { .claim { break-inside: avoid; } }
 """
+_STYLE = """
+body { font: 16px/1.45 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem;
+       color: #1a1a1a; background: #fff; }
+.small { font-size: .85em; color: #444; }
+figure { margin: 2rem 0; } figure svg { max-width: 100%; height: auto; }
+@media print { body { margin: 0; font-size: 11px; max-width: none; } }
+"""
+READING = (
+    "A rule is fixed before the run. A claim holds if every run satisfies its rule, fails if none "
+    "does, and is unsettled otherwise. Numbers are means over the runs, their 95 % intervals in "
+    "brackets. After what people say stands what the sources and we make of it."
+)
+CAPTION = (
+    "Large marker: mean over the runs (circle: holds, cross: fails, diamond: unsettled). Line: "
+    "95 % interval. Small dots: single runs. Each panel has its own scale."
+)
 
 
 def _page(rows: Sequence[claims.Row], drawing: str) -> str:
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     machines = sorted({_machine(record) for row in rows for record in row.records})
     body = "".join(
-        f"<h2>Chapter {html.escape(chapter)}</h2>"
-        "<table><thead><tr><th>claim</th><th>rule</th><th>measured</th><th>verdict</th></tr>"
-        f"</thead><tbody>{''.join(_row(row) for row in group)}</tbody></table>"
+        f"<h2>Chapter {html.escape(chapter)}</h2>{cards(group)}"
         for chapter, group in itertools.groupby(rows, key=lambda row: row.claim.chapter)
     )
     if drawing:
         body += (
-            f"<h2>Measured values</h2><figure>{drawing}<figcaption class='small'>Large marker: "
-            "mean over the runs (circle: holds, cross: fails, diamond: unsettled). Line: 95 % "
-            "interval. Small dots: single runs. Each panel has its own scale.</figcaption></figure>"
+            f"<h2>Measured values</h2><figure>{drawing}"
+            f"<figcaption class='small'>{CAPTION}</figcaption></figure>"
         )
     listed = "".join(f"<li>{html.escape(machine)}</li>" for machine in machines)
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>Claim ledger</title><style>{_STYLE}</style></head><body><h1>Claim ledger</h1>"
-        f"<p>{html.escape(_counts(rows))}. Written {now}. A rule is fixed before the run. A claim "
-        "holds if every run satisfies its rule, fails if none does, and is unsettled otherwise. "
-        "Intervals are 95 %.</p>"
+        f"<title>Claim ledger</title><style>{_STYLE}{STYLE}</style></head><body><h1>Claim ledger</h1>"
+        f"<p>{html.escape(counts(rows))}. Written {now}. {READING}</p>"
         f"{body}<h2>Machines</h2><ul>{listed or '<li>none yet</li>'}</ul></body></html>\n"
     )
 
 
-def _row(row: claims.Row) -> str:
+def cards(rows: Iterable[claims.Row]) -> str:
+    """The claims as HTML, one block each, to be read with `STYLE`, on any width of screen."""
+    return "".join(map(_card, rows))
+
+
+def _card(row: claims.Row) -> str:
     claim = row.claim
-    sources = "; ".join(html.escape(source) for source in claim.sources)
     values = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
         for name, value in measurements(row)
     )
+    parts = [
+        (
+            "People say",
+            f"{html.escape(claim.folklore)} <i>{html.escape(claim.folklore_verdict)}</i>",
+        ),
+        ("Rule", f"<code>{html.escape(claim.rule)}</code>"),
+        ("Metric", html.escape(claim.metric)),
+        ("Measured", f"<table>{values}</table>" if values else ""),
+        ("Runs", html.escape(_runs(row))),
+        ("Sources", "<br>".join(map(_linked, claim.sources))),
+    ]
+    listed = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in parts if text)
     return (
-        f"<tr id='{html.escape(claim.id)}'><td><b>{html.escape(claim.claim)}</b>"
-        f"<div>People say: {html.escape(claim.folklore)} "
-        f"<span class='small'>({html.escape(claim.folklore_verdict)})</span></div>"
-        f"<div class='small'><code>{html.escape(claim.id)}</code>"
-        f"{'<br>Sources: ' + sources if sources else ''}</div></td>"
-        f"<td><code>{html.escape(claim.rule)}</code>"
-        f"<div class='small'>{html.escape(claim.metric)}</div></td>"
-        f"<td><table>{values}</table><div class='small'>{html.escape(_runs(row))}</div></td>"
-        f"<td class='verdict' style='color:{_COLOUR[row.verdict]}'>"
-        f"{_SIGN[row.verdict]} {row.verdict}</td></tr>"
+        f"<article class='claim' id='{html.escape(claim.id)}'><p class='asserted'>"
+        f"<span class='verdict {row.verdict.replace(' ', '-')}'>"
+        f"{_SIGN[row.verdict]} {row.verdict}</span>{html.escape(claim.claim)}</p>"
+        f"<dl>{listed}<dt>Id</dt><dd><code>{html.escape(claim.id)}</code></dd></dl></article>"
+    )
+
+
+def _linked(source: str) -> str:
+    """A source as HTML, its addresses as links."""
+    return re.sub(
+        r"https?://[^\s<>]*[^\s<>.,:;)]", r"<a href='\g<0>'>\g<0></a>", html.escape(source)
     )
 
 
