@@ -1,3 +1,5 @@
+import dataclasses
+import hashlib
 import io
 import os
 import zipfile
@@ -6,6 +8,7 @@ import numpy as np
 import pytest
 
 from tlcourse import data
+from tlcourse.data import download
 
 GOOD = {
     "x_train": np.arange(6 * 28 * 28, dtype="int64").reshape(6, 28, 28).astype("uint8"),
@@ -32,13 +35,15 @@ def write(folder, name="fashion_mnist", **changes):
 
 def test_every_data_set_has_a_card():
     assert list(data.DATASETS) == [
-        "animals", "mnist", "digits", "photos", "fashion_mnist", "cifar10",
+        "animals", "mnist", "digits", "photos", "fashion_mnist", "cifar10", "bloodmnist",
+        "pneumoniamnist",
     ]  # fmt: skip
     for name, card in data.DATASETS.items():
         assert card.name == name
         assert card.licence and card.source
         assert all(len(line.split()[0]) == 64 for line in card.sha256.splitlines())
-        assert card.sha256
+        assert all(len(line.split()[0]) == 32 for line in card.md5.splitlines())
+        assert bool(card.sha256) != bool(card.md5)
 
 
 def test_embedded_ones_are_available_and_the_others_are_not_yet():
@@ -122,6 +127,77 @@ def test_a_damaged_npz_ends_in_one_sentence_wherever_the_damage_is(folder):
         with pytest.raises(ValueError, match="fashion_mnist.npz") as caught:
             data.load("fashion_mnist")
         assert "\n" not in str(caught.value)
+
+
+# The parts of a file of MedMNIST, with the shapes and types of its authors.
+MEDICAL = {
+    "train_images": np.arange(6 * 28 * 28, dtype="int64").reshape(6, 28, 28).astype("uint8"),
+    "train_labels": np.array([[0], [1], [1], [0], [1], [1]], "uint8"),
+    "val_images": np.zeros((2, 28, 28), "uint8"),
+    "val_labels": np.zeros((2, 1), "uint8"),
+    "test_images": np.ones((3, 28, 28), "uint8"),
+    "test_labels": np.array([[1], [1], [0]], "uint8"),
+}
+
+
+def write_medical(folder, name="pneumoniamnist", **changes):
+    arrays = {**MEDICAL, **changes}
+    np.savez(folder / f"{name}.npz", **{key: a for key, a in arrays.items() if a is not None})
+    return folder / f"{name}.npz"
+
+
+def test_a_file_of_medmnist_is_read_as_it_is(folder):
+    path = write_medical(folder)
+    assert data.available("pneumoniamnist")
+    loaded = data.load("pneumoniamnist")
+    assert loaded.x_train.shape == (6, 28, 28, 1)
+    np.testing.assert_array_equal(loaded.x_train[..., 0], MEDICAL["train_images"])
+    assert loaded.y_train.dtype == np.int64
+    assert loaded.y_train.tolist() == [0, 1, 1, 0, 1, 1]
+    assert loaded.y_test.tolist() == [1, 1, 0]
+    assert loaded.class_names == ("normal", "pneumonia")
+    # It is not the publisher's file, so it does not get the publisher's card.
+    assert str(path) in loaded.card.source and loaded.card.licence == "not stated"
+
+
+def test_the_publishers_own_file_gets_its_data_card(folder, monkeypatch):
+    path = write_medical(folder)
+    found = hashlib.md5(path.read_bytes()).hexdigest()
+    known = dataclasses.replace(download.DOWNLOADS["pneumoniamnist"], files={path.name: found})
+    monkeypatch.setitem(download.DOWNLOADS, "pneumoniamnist", known)
+    card = data.load("pneumoniamnist").card
+    assert card is data.DATASETS["pneumoniamnist"]
+    assert card.licence == "CC BY 4.0" and "Not intended for clinical use" in str(card)
+
+
+def test_medical_images_in_our_own_keys_work_too(folder):
+    write(folder, "bloodmnist", x_train=np.zeros((6, 28, 28, 3), "uint8"),
+          x_test=np.zeros((3, 28, 28, 3), "uint8"))  # fmt: skip
+    assert data.load("bloodmnist").class_names == ("a", "b", "c")
+
+
+def test_another_collection_of_medmnist_has_numbers_for_names(folder):
+    write_medical(folder, "breastmnist")
+    assert data.load("breastmnist").class_names == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("pneumoniamnist", {"test_labels": None}, "incomplete.*test_labels"),
+        ("pneumoniamnist", {"train_labels": np.full((6, 1), 2, "uint8")}, "from 2 to 2"),
+        ("chestmnist", {"train_labels": np.zeros((6, 14), "uint8")}, r"y_train is uint8 \(6, 14\)"),
+        ("organmnist3d", {"train_images": np.zeros((6, 28, 28, 28), "uint8")}, "give uint8 pixels"),
+        ("breastmnist", {"test_labels": np.full((3, 1), 2**40)}, "names 6 classes"),
+        ("breastmnist", {"train_labels": np.array([["a"]] * 6)}, "cannot be"),
+    ],
+)
+def test_a_wrong_file_of_medmnist_ends_in_one_sentence(folder, name, changes, message):
+    path = write_medical(folder, name, **changes)
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load(name)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut"])

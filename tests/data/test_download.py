@@ -40,6 +40,17 @@ CIFAR = {
 }
 
 
+def medical_file(classes, *pixels) -> bytes:
+    """As the authors of MedMNIST save it: three parts, labels of shape (N, 1)."""
+    parts = {}
+    for part, images in {"train": 16, "val": 4, "test": 8}.items():
+        parts[f"{part}_images"] = RNG.integers(0, 256, (images, *pixels), dtype="uint8")
+        parts[f"{part}_labels"] = (np.arange(images, dtype="uint8") % classes)[:, None]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **parts)
+    return buffer.getvalue()
+
+
 def cifar_archive() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
@@ -59,11 +70,13 @@ class Server:
         self.files: dict[str, bytes] = {}
         self.broken: dict[str, int] = {}
         self.requests: list[str] = []
+        self.queries: dict[str, str] = {}
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                name = self.path.lstrip("/")
+                name, _, query = self.path.lstrip("/").partition("?")
+                outer.queries[name] = query
                 outer.requests.append(name)
                 if name not in outer.files:
                     self.send_error(404)
@@ -94,6 +107,8 @@ def server(monkeypatch):
     server = Server()
     server.files = {name: idx(array) for name, array in FASHION.items()}
     server.files["cifar-10-python.tar.gz"] = cifar_archive()
+    server.files["bloodmnist.npz"] = medical_file(8, 28, 28, 3)
+    server.files["pneumoniamnist.npz"] = medical_file(2, 28, 28)
     point_at(monkeypatch, server, server.host)
     # Waiting between attempts is pooch's business.
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
@@ -103,7 +118,10 @@ def server(monkeypatch):
 
 def point_at(monkeypatch, server, *hosts):
     for name, known in download.DOWNLOADS.items():
-        files = {file: hashlib.sha256(server.files[file]).hexdigest() for file in known.files}
+        files = {
+            file: hashlib.new(known.algorithm, server.files[file]).hexdigest()
+            for file in known.files
+        }
         changed = dataclasses.replace(known, hosts=hosts, files=files)
         monkeypatch.setitem(download.DOWNLOADS, name, changed)
 
@@ -120,11 +138,12 @@ def files_in(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_known_hashes_are_sha256_and_the_hosts_are_folders():
+def test_the_known_hashes_are_whole_and_the_hosts_are_folders():
     for known in download.DOWNLOADS.values():
-        assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in known.files.values())
+        digits = {"sha256": 64, "md5": 32}[known.algorithm]
+        assert all(len(value) == digits and int(value, 16) for value in known.files.values())
         assert all(host.startswith("http") and host.endswith("/") for host in known.hosts)
-        assert known.sha256().count("\n") == len(known.files) - 1
+        assert known.checksums().count("\n") == len(known.files) - 1
 
 
 def test_fashion_mnist_arrives_whole(server):
@@ -145,6 +164,36 @@ def test_cifar10_arrives_whole_with_channels_last(server):
     np.testing.assert_array_equal(loaded.x_train[4, ..., 1].ravel(), planes[0, 1024:2048])
     assert loaded.y_train[4:8].tolist() == labels
     assert loaded.y_test.tolist() == CIFAR["cifar-10-batches-py/test_batch"][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "channels"), [("bloodmnist", 8, 3), ("pneumoniamnist", 2, 1)]
+)
+def test_medical_images_arrive_whole_without_their_validation_part(server, name, classes, channels):
+    loaded = data.load(name)
+    with np.load(io.BytesIO(server.files[f"{name}.npz"])) as sent:
+        images = sent["train_images"].reshape(16, 28, 28, channels)
+        np.testing.assert_array_equal(loaded.x_train, images)
+        assert loaded.y_test.tolist() == sent["test_labels"][:, 0].tolist()
+    assert loaded.x_test.shape == (8, 28, 28, channels)
+    assert loaded.y_train.dtype == np.int64 and loaded.y_train.shape == (16,)
+    assert len(loaded.class_names) == classes
+    assert loaded.card.licence == "CC BY 4.0"
+    assert "Not intended for clinical use" in str(loaded.card) and "md5" in str(loaded.card)
+    assert server.queries[f"{name}.npz"] == "download=1"
+
+
+def test_medical_images_of_another_hash_are_not_kept(server, own_cache):
+    server.files["bloodmnist.npz"] = medical_file(8, 28, 28, 3)
+    with pytest.raises(ValueError, match=r"its md5 differs.*thrown away"):
+        data.load("bloodmnist")
+    assert files_in(own_cache) == []
+
+
+def test_medical_images_are_downloaded_once(server, monkeypatch, closed_port):
+    first = data.load("pneumoniamnist")
+    point_at(monkeypatch, server, closed_port)
+    np.testing.assert_array_equal(data.load("pneumoniamnist").x_train, first.x_train)
 
 
 def test_a_second_load_asks_the_network_nothing(server):
@@ -212,16 +261,19 @@ def test_the_next_host_is_asked(server, monkeypatch, closed_port):
     assert data.load("cifar10").x_train.shape[0] == 20
 
 
-def test_offline_one_sentence_names_what_works_instead(server, monkeypatch, closed_port, own_cache):
+@pytest.mark.parametrize("name", ["cifar10", "bloodmnist"])
+def test_offline_one_sentence_names_what_works_instead(
+    server, monkeypatch, closed_port, own_cache, name
+):
     point_at(monkeypatch, server, closed_port)
     with pytest.raises(FileNotFoundError) as caught:
-        data.load("cifar10")
+        data.load(name)
     text = str(caught.value)
-    for part in ("cifar10", "no connection", '"animals"', "cifar10.npz", "TLCOURSE_DATA"):
+    for part in (name, "no connection", '"animals"', f"{name}.npz", "TLCOURSE_DATA"):
         assert part in text
     assert "\n" not in text
     assert files_in(own_cache) == []
-    assert not data.available("cifar10")
+    assert not data.available(name)
 
 
 def test_a_host_without_the_file_is_said_so(server):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tlcourse import config
-from tlcourse.data import download, embedded, photos
+from tlcourse.data import download, embedded, medical, photos
 from tlcourse.data.dataset import DataCard, Dataset, card_of, content_hash
 from tlcourse.data.photos import Photos
 
@@ -23,7 +23,17 @@ CLASS_NAMES = {
     "cifar10": (
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     ),
+    "bloodmnist": (
+        "basophil", "eosinophil", "erythroblast", "immature granulocyte", "lymphocyte", "monocyte",
+        "neutrophil", "platelet",
+    ),
+    "pneumoniamnist": ("normal", "pneumonia"),
 }  # fmt: skip
+
+_MEDMNIST = (
+    "https://medmnist.com, MedMNIST v2, Yang and others 2023 (doi:10.1038/s41597-022-01721-8)"
+)
+_NOT_CLINICAL = "Not intended for clinical use, as its publisher states: for learning and methods."
 
 DATASETS: dict[str, DataCard] = {
     card.name: card
@@ -78,7 +88,7 @@ DATASETS: dict[str, DataCard] = {
             classes=10,
             train=60000,
             test=10000,
-            sha256=download.DOWNLOADS["fashion_mnist"].sha256(),
+            sha256=download.DOWNLOADS["fashion_mnist"].checksums(),
             offline=False,
             notes="31 MB to download. Train and test are the publisher's.",
         ),
@@ -90,9 +100,40 @@ DATASETS: dict[str, DataCard] = {
             classes=10,
             train=50000,
             test=10000,
-            sha256=download.DOWNLOADS["cifar10"].sha256(),
+            sha256=download.DOWNLOADS["cifar10"].checksums(),
             offline=False,
             notes="170 MB to download. Train and test are the publisher's.",
+        ),
+        DataCard(
+            name="bloodmnist",
+            source=f"{_MEDMNIST}, made from microscope images of single cells",
+            licence="CC BY 4.0",
+            shape=(28, 28, 3),
+            classes=8,
+            train=11959,
+            test=3421,
+            sha256="",
+            md5=download.DOWNLOADS["bloodmnist"].checksums(),
+            offline=False,
+            notes=f"{_NOT_CLINICAL} 35 MB to download. Normal cells of people without disease, "
+            "cropped and shrunk to 28 pixels. Train and test are the publisher's; its 1,712 "
+            "validation images are left out. The publisher describes a split of images and does "
+            "not say that all cells of a person are in one part, so scores may flatter.",
+        ),
+        DataCard(
+            name="pneumoniamnist",
+            source=f"{_MEDMNIST}, made from X-rays of children's chests",
+            licence="CC BY 4.0",
+            shape=(28, 28, 1),
+            classes=2,
+            train=4708,
+            test=624,
+            sha256="",
+            md5=download.DOWNLOADS["pneumoniamnist"].checksums(),
+            offline=False,
+            notes=f"{_NOT_CLINICAL} 4 MB to download. Cropped and shrunk to 28 pixels; pneumonia "
+            "against normal, and the two are not equally frequent. Train and test are the "
+            "publisher's; its 524 validation images are left out.",
         ),
     )
 }
@@ -103,11 +144,13 @@ def load(name: str) -> Dataset | Photos:
 
     A file `NAME.npz` in the folder that the environment variable `TLCOURSE_DATA` names is taken
     before anything else. It holds `x_train`, `x_test` (uint8 `(N, H, W)` or `(N, H, W, 1 or 3)`),
-    `y_train`, `y_test` (whole numbers from 0) and `class_names` (text), and `NAME` may be new.
+    `y_train`, `y_test` (whole numbers from 0) and `class_names` (text), and `NAME` may be new. It
+    may also be a file of MedMNIST as it is.
 
     Args:
         name: "animals", "mnist", "digits" or "photos" (they come with the install),
-            "fashion_mnist" or "cifar10" (downloaded once), or the name of your own npz.
+            "fashion_mnist", "cifar10", "bloodmnist" or "pneumoniamnist" (downloaded once), or the
+            name of your own npz.
 
     Returns:
         A `Dataset`; `Photos` for "photos".
@@ -211,11 +254,17 @@ def _own_npz(name: str) -> Path | None:
 def _load_own(name: str, path: Path) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in (*download.PARTS, "class_names")}
+            medmnist = medical.is_medmnist(stored.files)
+            keys = () if medmnist else (*download.PARTS, "class_names")
+            arrays = {key: stored[key] for key in keys}
+        if medmnist:
+            arrays = dict(zip(download.PARTS, medical.read_medmnist(path), strict=True))
+            arrays["class_names"] = _medmnist_names(name, arrays)
     except KeyError as error:
         raise ValueError(
             f"{path} is incomplete ({error.args[0]}); it needs x_train, y_train, x_test, y_test "
-            "and class_names."
+            "and class_names, or, as a file of MedMNIST, train_images, train_labels, test_images "
+            "and test_labels."
         ) from None
     # A damaged zip fails in many ways: BadZipFile, zlib.error, EOFError, ValueError, …
     except Exception as error:
@@ -236,11 +285,22 @@ def _load_own(name: str, path: Path) -> Dataset:
             )
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}.") from None
+    if medmnist and name in medical.NAMES and download.is_known(name, path):
+        return Dataset(name, x_train, y_train, x_test, y_test, class_names, DATASETS[name])
     card = card_of(
         name, x_train, y_train, x_test, y_test,
         source=str(path), notes="Your own file, found through TLCOURSE_DATA.",
     )  # fmt: skip
     return Dataset(name, x_train, y_train, x_test, y_test, class_names, card)
+
+
+def _medmnist_names(name: str, arrays: dict) -> np.ndarray:
+    """The class names, which a file of MedMNIST does not hold: ours, or else the numbers."""
+    if name in medical.NAMES:
+        return np.array(CLASS_NAMES[name])
+    highest = max(int(arrays[part].max(initial=0)) for part in ("y_train", "y_test"))
+    # A damaged label must not make billions of names; what is out of range is refused below.
+    return np.arange(min(highest + 1, len(arrays["x_train"]))).astype(str)
 
 
 def _images(arrays: dict, key: str) -> np.ndarray:

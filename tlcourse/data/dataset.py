@@ -22,9 +22,10 @@ class DataCard:
         classes: how many there are.
         train, test: how many images each part holds.
         sha256: of the arrays as loaded; for photographs, of their files one after the other; for
-            a download, of its files, one `hash  file` a line.
+            a download, of its files, one `hash  file` a line; empty if its publisher gives another.
         offline: True if it comes with the install.
         notes: what was done to it, and what to beware of.
+        md5: of the files of a download, where its publisher gives nothing better.
     """
 
     name: str
@@ -37,6 +38,7 @@ class DataCard:
     sha256: str
     offline: bool
     notes: str = ""
+    md5: str = ""
 
     def _rows(self) -> list[tuple[str, str]]:
         size = "×".join("any" if n is None else str(n) for n in self.shape)
@@ -47,6 +49,7 @@ class DataCard:
             ("classes", f"{self.classes:,}"),
             ("offline", "comes with the install" if self.offline else "downloaded once, cached"),
             ("sha256", self.sha256),
+            ("md5", self.md5),
             ("notes", self.notes),
         ]
         return [(key, value) for key, value in rows if value]

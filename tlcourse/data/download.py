@@ -14,6 +14,7 @@ import pooch
 import requests
 
 from tlcourse import config
+from tlcourse.data.medical import read_medmnist
 from tlcourse.data.unpickle import read_batch
 
 ATTEMPTS = 3
@@ -27,17 +28,21 @@ class Download:
 
     Attributes:
         hosts: addresses of the folder with the files; the next is tried when one fails.
-        files: sha256 by file name.
+        files: hash by file name.
         read: from the folder that holds the files to `(x_train, y_train, x_test, y_test)`.
+        algorithm: of the hashes, "sha256" or "md5".
+        query: what the address of a file ends in, after its name.
     """
 
     hosts: tuple[str, ...]
     files: dict[str, str]
     read: Callable[[Path], tuple[np.ndarray, ...]]
+    algorithm: str = "sha256"
+    query: str = ""
 
-    def sha256(self) -> str:
-        """The hashes as `sha256sum` prints them."""
-        return "\n".join(f"{sha256}  {file}" for file, sha256 in self.files.items())
+    def checksums(self) -> str:
+        """The hashes as `sha256sum` and `md5sum` print them."""
+        return "\n".join(f"{known}  {file}" for file, known in self.files.items())
 
 
 def read_fashion_mnist(folder: Path):
@@ -84,8 +89,22 @@ def read_cifar10(folder: Path):
     )
 
 
+def _medmnist(name: str, md5: str) -> Download:
+    file = f"{name}.npz"
+    return Download(
+        hosts=("https://zenodo.org/records/10519652/files/",),
+        files={file: md5},
+        read=lambda folder: read_medmnist(folder / file),
+        algorithm="md5",
+        query="?download=1",
+    )
+
+
 # The hashes of Fashion-MNIST are those of the files whose MD5 sums its README prints; the hash of
-# CIFAR-10 is the one in `keras/src/datasets/cifar10.py`.
+# CIFAR-10 is the one in `keras/src/datasets/cifar10.py`. Addresses and hashes of MedMNIST are those
+# of the table in `medmnist/info.py` of the package medmnist 3.0.2, which gives MD5 and nothing
+# else. MD5 finds damage, but somebody could forge a file for it; so it matters that these files are
+# read as arrays of numbers, from which nothing is run.
 DOWNLOADS = {
     "fashion_mnist": Download(
         hosts=(
@@ -117,6 +136,8 @@ DOWNLOADS = {
         },
         read=read_cifar10,
     ),
+    "bloodmnist": _medmnist("bloodmnist", "7053d0359d879ad8a5505303e11de1dc"),
+    "pneumoniamnist": _medmnist("pneumoniamnist", "28209eda62fecd6e6a2d98b1501bb15f"),
 }
 
 
@@ -127,6 +148,12 @@ def converted(name: str) -> Path:
     """
     key = next(iter(DOWNLOADS[name].files.values()))[:12]
     return config.cache_dir("data") / f"{name}-{key}.npz"
+
+
+def is_known(name: str, path: Path) -> bool:
+    """Whether a file is the one that a download of this name would bring."""
+    known = DOWNLOADS[name].files.get(path.name)
+    return known == pooch.file_hash(str(path), alg=DOWNLOADS[name].algorithm)
 
 
 def is_cached(name: str) -> bool:
@@ -184,7 +211,8 @@ def _fetch_file(name: str, download: Download, folder: Path, file: str) -> None:
         store = pooch.create(
             folder,
             host,
-            registry={file: f"sha256:{download.files[file]}"},
+            registry={file: f"{download.algorithm}:{download.files[file]}"},
+            urls={file: f"{host}{file}{download.query}"},
             retry_if_failed=ATTEMPTS - 1,
         )
         has_tqdm = importlib.util.find_spec("tqdm") is not None
@@ -200,8 +228,8 @@ def _fetch_file(name: str, download: Download, folder: Path, file: str) -> None:
     )
     if any(type(error) is ValueError for error in errors):
         raise ValueError(
-            f"{name}: what arrived as {file} is not the known file (its sha256 differs), so it was "
-            f"thrown away; try again later, {routes}."
+            f"{name}: what arrived as {file} is not the known file (its {download.algorithm} "
+            f"differs), so it was thrown away; try again later, {routes}."
         ) from errors[-1]
     raise FileNotFoundError(
         f"{name} is not on this machine and {file} could not be downloaded "
