@@ -221,7 +221,8 @@ figure { margin: 2rem 0; } figure svg { max-width: 100%; height: auto; }
 READING = (
     "A rule is fixed before the run. A claim holds if every run satisfies its rule, fails if none "
     "does, and is unsettled otherwise. Numbers are means over the runs, their 95 % intervals in "
-    "brackets. After what people say stands what the sources and we make of it."
+    "brackets; of a list, those of the newest run. What people say is "
+    "judged false, conditional or supported, as the sources and we see it."
 )
 CAPTION = (
     "Large marker: mean over the runs (circle: holds, cross: fails, diamond: unsettled). Line: "
@@ -245,7 +246,8 @@ def _page(rows: Sequence[claims.Row], drawing: str) -> str:
     return (
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>Claim ledger</title><style>{_STYLE}{STYLE}</style></head><body><h1>Claim ledger</h1>"
+        f"<title>Claim ledger</title><style>{_STYLE}{STYLE}</style></head>"
+        "<body><h1>Claim ledger</h1>"
         f"<p>{html.escape(counts(rows))}. Written {now}. {READING}</p>"
         f"{body}<h2>Machines</h2><ul>{listed or '<li>none yet</li>'}</ul></body></html>\n"
     )
@@ -265,7 +267,7 @@ def _card(row: claims.Row) -> str:
     parts = [
         (
             "People say",
-            f"{html.escape(claim.folklore)} <i>{html.escape(claim.folklore_verdict)}</i>",
+            f"{html.escape(claim.folklore)} <i>(judged {html.escape(claim.folklore_verdict)})</i>",
         ),
         ("Rule", f"<code>{html.escape(claim.rule)}</code>"),
         ("Metric", html.escape(claim.metric)),
