@@ -19,7 +19,7 @@ Notebooks = Annotated[
     typer.Option(help="The folder of the chapters, if not the one here or in the repository."),
 ]
 Jobs = Annotated[
-    int, typer.Option(min=1, help="Chapters at once, each on cores of its own; about 2 GB each.")
+    int, typer.Option(min=1, help="Chapters at once, each on cores of its own; about 3 GB each.")
 ]
 
 
@@ -49,10 +49,18 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Run this many seeds: SEED, SEED + 1, …")] = 1,
     out: Annotated[
-        Path | None, typer.Option(help="Where to write; runs/<date and time> if left out.")
+        Path | None,
+        typer.Option(
+            help="Where to write, or to go on with a run that is there; runs/<date and time> "
+            "if left out."
+        ),
     ] = None,
     notebooks: Notebooks = None,
     jobs: Jobs = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="A dask scheduler, such as tcp://10.0.0.1:8786; its workers run them."),
+    ] = None,
 ):
     """Run chapters headless, keep the executed notebooks, and print the claim table."""
     from tlcourse.cli import execute
@@ -60,7 +68,7 @@ def run(
     try:
         code = execute.run(
             chapters or [], profile=profile, seeds=range(seed, seed + seeds), out=out,
-            notebooks=notebooks, jobs=jobs,
+            notebooks=notebooks, jobs=jobs, scheduler=scheduler,
         )  # fmt: skip
     except (ValueError, FileNotFoundError) as error:
         raise _fail(error) from None

@@ -1,41 +1,29 @@
 """Run chapters in kernels of this very environment: for the ledger, for the repository, in Lab."""
 
 import contextlib
+import copy
 import dataclasses
 import datetime
 import json
-import logging
 import os
 import re
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jupytext
 import nbformat
 import papermill
-import psutil
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 import tlcourse
 from tlcourse import claims, config
-from tlcourse.cli import table
-from tlcourse.cli.kernels import HereOnly
-from tlcourse.cli.lanes import Lane, in_lanes
+from tlcourse.cli import finished, several, table
+from tlcourse.cli.chapter import DONE, FAILED, INTERRUPTED, Outcome, Task
 
 CHAPTER_FILES = "[0-9][0-9]_*.ipynb"
-DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
-# A plot may take long to travel on a busy machine; the default of four seconds is too strict.
-_OUTPUT_TIMEOUT = 60
 _PLAIN_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -51,28 +39,33 @@ class Result:
         title: its first heading.
         seed: what the run was given.
         notebook: the executed notebook, relative to the run's folder.
-        status: "done", "failed" or "interrupted".
+        status: "done", "failed" or "interrupted"; empty before it has ended.
         seconds: wall time, with the start of the kernel.
         peak_bytes: the most resident memory that its processes held together, sampled; memory that
             they share counts for each of them.
         cell: the prompt number of the cell that failed, if one did.
         error: what went wrong, in one line.
+        tries: how often it was begun; more than once where a kernel or a worker died.
+        machine: where it ran, as `claims.machine` says it.
     """
 
     chapter: str
     title: str
     seed: int
     notebook: str
-    status: str = DONE
+    status: str = ""
     seconds: float = 0.0
     peak_bytes: int = 0
     cell: int | None = None
     error: str = ""
+    tries: int = 0
+    machine: dict = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         name = f"{self.chapter} {self.title} (seed {self.seed})"
         if self.status == DONE:
-            return f"{name}: {self.seconds:.0f} s, {self.peak_bytes / 2**30:.1f} GB"
+            again = f", tried {self.tries} times" if self.tries > 1 else ""
+            return f"{name}: {self.seconds:.0f} s, {self.peak_bytes / 2**30:.1f} GB{again}"
         where = f", cell [{self.cell}]" if self.cell else ""
         return f"{name}: {self.status}{where}{': ' if self.error else ''}{self.error}"
 
@@ -131,19 +124,27 @@ def run(
     notebooks: Path | None = None,
     console: Console | None = None,
     jobs: int = 1,
+    scheduler: str | None = None,
 ) -> int:
-    """Run chapters with papermill, `jobs` of them at once, and print the claim table.
+    """Run chapters with papermill, each with every seed, and print the claim table.
 
     Writes into `out` the executed notebooks (below `seed-N` where there are several seeds),
-    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter) and
-    `kernel.log` (what was printed past the notebooks). A chapter that fails does not stop the rest.
+    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter),
+    `kernel.log` (what was printed past the notebooks) and `finished/`, by which a later run with
+    the same `out` goes on: `tlcourse.cli.finished` says how. A chapter that fails does not stop the
+    rest; one whose kernel or worker died is tried again.
+
+    Args:
+        jobs: chapters at once on this machine, each on cores of its own; fewer where cores or
+            memory do not suffice. One runs in this process.
+        scheduler: the address of a dask scheduler, whose workers run the chapters instead.
 
     Returns:
         The exit code: 0; 1 if a chapter failed or a settled claim does not hold; 130 if the reader
         interrupted the run.
 
     Raises:
-        ValueError: unknown profile, chapter or parameter. Nothing was run.
+        ValueError: unknown profile, chapter, parameter or scheduler. Nothing was run.
         FileNotFoundError: no chapters.
     """
     console = console or Console()
@@ -153,39 +154,56 @@ def run(
     for file in files:
         check_parameters(file, ("PROFILE", "SEED"))
     started = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    resumes = out is not None
     out = (out or Path("runs") / f"{started:%Y%m%d-%H%M%S}-{profile}").resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    ledger = out / "ledger.jsonl"
 
-    documents = [
-        (file, seed, nbformat.read(file, as_version=4)) for seed in seeds for file in files
-    ]
-    results = [
-        Result(file.name[:2], _title(document, file), seed,
-               (Path(f"seed-{seed}" if len(seeds) > 1 else ".") / file.name).as_posix())
-        for file, seed, document in documents
-    ]  # fmt: skip
-    log, ended = out / "kernel.log", []
-    with _progress(console, results, [document for *_, document in documents]) as bar:
+    results, tasks, names, keys = [], [], [], []
+    for seed in seeds:
+        for file in files:
+            document = nbformat.read(file, as_version=4)
+            notebook = (Path(f"seed-{seed}" if len(seeds) > 1 else ".") / file.name).as_posix()
+            results.append(Result(file.name[:2], _title(document, file), seed, notebook))
+            parameters = {"PROFILE": profile, "SEED": seed}
+            tasks.append(Task(_without_outputs(document), parameters, str(file.parent)))
+            names.append(f"{profile}-{file.name[:2]}-seed-{seed}")
+            keys.append(finished.identity(document, profile, seed))
+    records: dict[int, list[str]] = {}
+    if resumes:
+        for index, (name, key) in enumerate(zip(names, keys, strict=True)):
+            if found := finished.find(out, name, key):
+                results[index], records[index] = Result(**found[0]), found[1]
 
-        def execute(index: int, lane: Lane) -> None:
-            file, result = documents[index][0], results[index]
-            (out / result.notebook).parent.mkdir(exist_ok=True)
-            with _measured(result, lane), _kernel(ledger, log, lane) as kernel:
-                _run_chapter(result, file, out / result.notebook, profile, kernel, bar)
+    def keep(index: int, outcome: Outcome) -> None:
+        records[index] = list(outcome.records)
+        notebook = results[index].notebook
+        if outcome.status == DONE:
+            result = dataclasses.asdict(results[index])
+            finished.keep(out, names[index], keys[index], result, outcome.notebook, records[index])
+        elif outcome.notebook:
+            finished.write(out / notebook, outcome.notebook)
+        finished.extend(out / "ledger.jsonl", records[index])
+        if outcome.log:
+            with (out / "kernel.log").open("a", encoding="utf-8") as file:
+                file.write(outcome.log)
+        summarise()
 
-        for index in in_lanes(execute, range(len(documents)), jobs):
-            bar.chapter_ended(results[index])
-            ended = sorted([*ended, index])
-            _write_summary(out / "run.json", started, profile, [results[i] for i in ended])
-            console.print(f"  {results[index]}", highlight=False, markup=False)
-    if log.exists() and log.stat().st_size == 0:
-        log.unlink()
-    results = [results[index] for index in ended]
+    def summarise() -> None:
+        ended = [result for result in results if result.status]
+        _write_summary(out / "run.json", started, profile, ended)
 
-    records = claims.read_ledger([ledger]) if ledger.exists() else []
-    records = [r for r in records if r.get("time", "") >= started.isoformat(timespec="seconds")]
-    rows = [row for row in claims.summarise(records) if row.claim.chapter in _numbers(results)]
+    if records:
+        console.print(f"{len(records)} of {len(results)} were finished here before and are not "
+                      "repeated.", highlight=False)  # fmt: skip
+    left = [index for index in range(len(results)) if index not in records]
+    interrupted = _execute(left, results, tasks, keep, console, jobs, scheduler)
+    finished.extend(
+        out / "ledger.jsonl", [line for index in sorted(records) for line in records[index]]
+    )
+    summarise()
+
+    results = [result for result in results if result.status]
+    rows = claims.summarise(json.loads(line) for i in sorted(records) for line in records[i])
+    rows = [row for row in rows if row.claim.chapter in _numbers(results)]
     console.print(table.render(rows))
     table.write_html(rows, out / "ledger.html")
     console.print(f"Executed notebooks: {out}", f"Ledger: {out / 'ledger.html'}", sep="\n",
@@ -194,7 +212,7 @@ def run(
     bad += [f"Claim {claim_id} does not hold." for claim_id in broken(rows)]
     for line in bad:
         console.print(line, style="red", markup=False, highlight=False, soft_wrap=True)
-    return 130 if any(r.status == INTERRUPTED for r in results) else int(bool(bad))
+    return 130 if interrupted else int(bool(bad))
 
 
 def broken(rows: Iterable[claims.Row]) -> list[str]:
@@ -239,28 +257,24 @@ def refresh(
     unknown = [chapter for chapter in wanted if chapter not in scripts]
     if unknown:
         raise ValueError(f"There is no script for chapter {', '.join(unknown)}.")
-    documents = [jupytext.read(scripts[chapter]) for chapter in wanted]
-    results = []
-    for chapter, document in zip(wanted, documents, strict=True):
+    results, tasks, documents = [], [], []
+    for chapter in wanted:
         script = scripts[chapter]
+        document = jupytext.read(script)
         results.append(Result(chapter, _title(document, script), 0, f"{script.stem}.ipynb"))
         _make_plain(document)
-    with _progress(console, results, documents) as bar, tempfile.TemporaryDirectory() as aside:
-        ledger, log = Path(aside) / "ledger.jsonl", Path(aside) / "kernel.log"
+        tasks.append(Task(nbformat.writes(document), folder=str(folder.resolve())))
+        documents.append(document)
 
-        def execute(index: int, lane: Lane) -> None:
-            result = results[index]
-            with _measured(result, lane), _kernel(ledger, log, lane) as kernel:
-                _refresh_chapter(result, documents[index], folder.resolve(), kernel, bar)
+    def keep(index: int, outcome: Outcome) -> None:
+        if outcome.status == DONE:
+            document = nbformat.reads(outcome.notebook, as_version=4)
+            _make_plain(document)
+            with config.atomic_path(folder / results[index].notebook) as partial:
+                nbformat.write(document, partial)
 
-        for index in in_lanes(execute, range(len(documents)), jobs):
-            result, document = results[index], documents[index]
-            bar.chapter_ended(result)
-            console.print(f"  {result}", highlight=False, markup=False, soft_wrap=True)
-            if result.status == DONE:
-                _make_plain(document)
-                with config.atomic_path(folder / result.notebook) as partial:
-                    nbformat.write(document, partial)
+    if _execute(list(range(len(tasks))), results, tasks, keep, console, jobs):
+        return 130
     return int(any(result.status != DONE for result in results))
 
 
@@ -279,124 +293,107 @@ def lab(notebooks: Path | None = None, arguments: Sequence[str] = ()) -> int:
     return 0
 
 
-def _run_chapter(result: Result, file: Path, target: Path, profile: str, kernel, bar) -> None:
-    try:
-        papermill.execute_notebook(
-            str(file), str(target), parameters={"PROFILE": profile, "SEED": result.seed},
-            cwd=str(file.parent), progress_bar=False,
-            iopub_timeout=_OUTPUT_TIMEOUT, **_hooks(result, kernel, bar),
-        )  # fmt: skip
-    except PapermillExecutionError as error:
-        result.status, result.cell = FAILED, error.exec_count
-        result.error = _one_line(f"{error.ename}: {error.evalue}")
-    except DeadKernelError:
-        result.status, result.error = FAILED, "the kernel died; `tlcourse doctor` checks memory"
+def _execute(
+    left: Sequence[int],
+    results: Sequence[Result],
+    tasks: Sequence[Task],
+    keep: Callable[[int, Outcome], None],
+    console: Console,
+    jobs: int = 1,
+    scheduler: str | None = None,
+) -> bool:
+    """Run those tasks that are left, fill in their results and hand each outcome to `keep`.
 
-
-def _refresh_chapter(result: Result, document, folder: Path, kernel, bar) -> None:
-    client = NotebookClient(
-        document, resources={"metadata": {"path": str(folder)}}, timeout=None, record_timing=False,
-        store_widget_state=False, iopub_timeout=_OUTPUT_TIMEOUT, **_hooks(result, kernel, bar),
-    )  # fmt: skip
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        result.status = FAILED
-        result.error = _one_line(f"{error.ename}: {error.evalue}")
-    except DeadKernelError:
-        result.status, result.error = FAILED, "the kernel died; `tlcourse doctor` checks memory"
-
-
-def _hooks(result: Result, kernel: type, bar: "_Bar") -> dict:
-    return {
-        "kernel_manager_class": kernel,
-        "kernel_name": "python3",
-        # What C++ libraries print belongs to the log, not into the notebook.
-        "extra_arguments": ["--IPKernelApp.capture_fd_output=False"],
-        "on_cell_start": lambda cell, cell_index: bar.cell_started(result),
-    }
-
-
-@contextlib.contextmanager
-def _kernel(ledger: Path, log: Path, lane: Lane) -> Iterator[type[AsyncKernelManager]]:
-    """A kernel manager whose kernels stay in that lane, and write to that ledger and that log."""
-    environment = {**os.environ, "TLCOURSE_LEDGER": str(ledger), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    # The first would send figures to the screen, the second mutes what ipykernel captures.
-    for name in ("MPLBACKEND", "PYTEST_CURRENT_TEST"):
-        environment.pop(name, None)
-
-    class ChapterKernel(HereOnly, AsyncKernelManager):
-        async def start_kernel(self, **options):
-            options |= {"env": environment, "stdout": messages, "stderr": messages}
-            await super().start_kernel(**options)
-            lane.take(self.provisioner.pid)
-
-    with log.open("a", encoding="utf-8") as messages:
-        yield ChapterKernel
+    Returns:
+        Whether the reader interrupted it.
+    """
+    if not scheduler:
+        jobs, sentence = several.fitting(jobs if jobs < 1 else min(jobs, max(1, len(left))))
+        if sentence:
+            console.print(sentence, highlight=False, soft_wrap=True)
+    mine, waiting = [tasks[index] for index in left], [results[index] for index in left]
+    interrupted = False
+    if not left:
+        return interrupted
+    with _progress(console, waiting, mine) as bar:
+        if jobs == 1 and not scheduler:
+            running = contextlib.nullcontext(several.one_by_one(mine, bar.told))
+        else:
+            running = several.at_once(
+                mine, bar.told, jobs=jobs, scheduler=scheduler, order=_long_first(waiting),
+                say=lambda text: console.print(text, highlight=False, soft_wrap=True),
+            )  # fmt: skip
+        try:
+            with running as outcomes:
+                for place, outcome in outcomes:
+                    result = waiting[place]
+                    bar.ended(place)
+                    for name in ("status", "seconds", "peak_bytes", "cell", "error", "machine"):
+                        setattr(result, name, getattr(outcome, name))
+                    keep(left[place], outcome)
+                    console.print(f"  {result}", highlight=False, markup=False, soft_wrap=True)
+        except (KeyboardInterrupt, several.SchedulerGone) as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            if not interrupted:
+                console.print(f"{error} The same command with the same --out goes on.")
+            for result in waiting:
+                if result.tries and not result.status:
+                    result.status = INTERRUPTED if interrupted else FAILED
+                    result.error = "" if interrupted else "the scheduler went away"
+                    console.print(f"  {result}", highlight=False, markup=False, soft_wrap=True)
+    return interrupted
 
 
 class _Bar:
     """One progress bar over the code cells of all chapters."""
 
-    def __init__(self, progress: Progress, cells: dict[str, int]):
-        self._progress, self._cells = progress, cells
-        self._begun, self._done = dict.fromkeys(cells, 0), dict.fromkeys(cells, 0)
-        self._running: dict[str, str] = {}
-        self._task = progress.add_task("Starting", total=sum(cells.values()))
+    def __init__(self, progress: Progress, results: Sequence[Result], sizes: Sequence[int]):
+        self._progress, self._results, self._sizes = progress, results, sizes
+        self._done, self._running = [0] * len(sizes), {}
+        self._task = progress.add_task("Starting", total=sum(sizes))
 
-    def cell_started(self, result: Result) -> None:
-        self._running[result.notebook] = f"{result.chapter} {result.title}"
-        self._begun[result.notebook] += 1
+    def told(self, place: int, cells: int) -> None:
+        """Of a chapter, that many cells have begun; none, and it is tried once more."""
+        result = self._results[place]
+        if result.status:  # what travels from a worker may come late
+            return
+        result.tries += cells == 0
+        self._running[place] = f"{result.chapter} {result.title}"
         # papermill adds a cell of its own; the chapter is complete only when it has ended.
-        self._show(result, min(self._begun[result.notebook], self._cells[result.notebook]) - 1)
+        self._show(place, max(0, min(cells, self._sizes[place]) - 1))
 
-    def chapter_ended(self, result: Result) -> None:
-        self._running.pop(result.notebook, None)
-        self._show(result, self._cells[result.notebook])
+    def ended(self, place: int) -> None:
+        self._running.pop(place, None)
+        self._show(place, self._sizes[place])
 
-    def _show(self, result: Result, done: int) -> None:
-        self._done[result.notebook] = done
+    def _show(self, place: int, done: int) -> None:
+        self._done[place] = done
         names = {"description": ", ".join(self._running.values())} if self._running else {}
-        self._progress.update(self._task, completed=sum(self._done.values()), **names)
+        self._progress.update(self._task, completed=sum(self._done), **names)
 
 
 @contextlib.contextmanager
-def _progress(console: Console, results: Sequence[Result], documents: Sequence) -> Iterator[_Bar]:
-    for name in ("papermill", "traitlets"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+def _progress(console: Console, results: Sequence[Result], tasks: Sequence[Task]) -> Iterator[_Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeElapsedColumn())  # fmt: skip
-    cells = {
-        result.notebook: sum(cell.cell_type == "code" for cell in document.cells)
-        for result, document in zip(results, documents, strict=True)
-    }
+    sizes = [
+        sum(cell["cell_type"] == "code" for cell in json.loads(task.document)["cells"])
+        for task in tasks
+    ]
     with Progress(*columns, console=console) as progress:
-        yield _Bar(progress, cells)
+        yield _Bar(progress, results, sizes)
 
 
-@contextlib.contextmanager
-def _measured(result: Result, lane: Lane) -> Iterator[None]:
-    """Fill in the seconds and the peak memory of what runs inside, and if it was stopped."""
-    start, ended = time.perf_counter(), threading.Event()
+def _long_first(results: Sequence[Result]) -> list[int]:
+    """Seed by seed, the chapters that took longest first: the last to end keeps few waiting."""
+    path = Path(tlcourse.__file__).resolve().parents[1] / "docs" / "chapter_times.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    seconds = {chapter: facts["seconds"] for chapter, facts in known.items()}
 
-    def watch():
-        while not ended.wait(0.2):
-            held = 0
-            for process in lane.processes():
-                with contextlib.suppress(psutil.Error):
-                    held += process.memory_info().rss
-            result.peak_bytes = max(result.peak_bytes, held)
+    def rank(place: int) -> tuple:
+        return results[place].seed, -seconds.get(results[place].chapter, 0)
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-        result.seconds = round(time.perf_counter() - start, 2)
-        if lane.stopped:
-            result.status, result.error = INTERRUPTED, ""
+    return sorted(range(len(results)), key=rank)
 
 
 def _write_summary(path: Path, started, profile: str, results: list[Result]) -> None:
@@ -421,15 +418,19 @@ def _make_plain(document) -> None:
         cell.id = f"cell-{index:02d}"
 
 
+def _without_outputs(document) -> str:
+    document = copy.deepcopy(document)
+    for cell in document.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return nbformat.writes(document)
+
+
 def _title(document, file: Path) -> str:
     text = "\n".join(cell.source for cell in document.cells if cell.cell_type == "markdown")
     heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE)
     title = heading[1] if heading else file.stem[3:].replace("_", " ")
     return re.sub(r"^\W*0?\d+\W+", "", title.strip())
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
 
 
 def _numbers(results: Iterable[Result]) -> set[str]:
