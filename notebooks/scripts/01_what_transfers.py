@@ -389,6 +389,23 @@ freezing.freeze(resnet, fraction=0.8)
 # has 14 million images" (these weights saw the 1.28 million of ILSVRC); no baseline; one seed.
 
 # %% [markdown]
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("01")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("01")
+
+# %% [markdown]
 # ## Where next
 #
 # - [Exercises](../exercises/01_what_transfers.ipynb): write the part that matters yourself,

@@ -692,6 +692,23 @@ else:
 # - A gain of one point, from one seed, on the images that chose the rate.
 # - "`requires_grad = False`, so it is frozen", with BatchNorm in train mode.
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("02")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("02")
+
+# %% [markdown]
 # ## Go on
 #
 # - [Exercises](../exercises/02_extract_or_finetune.ipynb): write the part that matters yourself,

@@ -848,6 +848,23 @@ print(training.check_schedule(lambda epoch: schedule(epoch), epochs=32, learning
 # - Groups chosen by `if "fc" in name`.
 # - A schedule that nobody has plotted.
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("03")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("03")
+
+# %% [markdown]
 # ## Go on
 #
 # - [Exercises](../exercises/03_learning_rates.ipynb): write the part that matters yourself,

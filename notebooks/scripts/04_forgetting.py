@@ -884,6 +884,23 @@ else:
 # - A regularizer nobody has tested with a strength of zero and a very large one.
 # - "Use EWC for critical applications", with one head for all classes.
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("04")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("04")
+
+# %% [markdown]
 # ## Go on
 #
 # - Try it: put the strengths of `REMEDIES` in other places, keep 20 or 500 images, or distil on 20

@@ -864,6 +864,23 @@ verdict = claims.check("q05-bn-frozen-inference", change=drift["all_frozen"])
 # - "The gradient was small, so I froze it."
 # - `training=False` in the model, and no look at the moving means after fit.
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("05")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("05")
+
+# %% [markdown]
 # ## Go on
 #
 # - [Exercises](../exercises/05_what_to_freeze.ipynb): write the part that matters yourself,

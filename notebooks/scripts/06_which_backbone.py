@@ -898,6 +898,23 @@ verdict = claims.check(
 # - "Skip connections fix vanishing gradients", and nothing more.
 # - A ranking of backbones from one seed, within the interval, on the test images.
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("06")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("06")
+
+# %% [markdown]
 # ## Go on
 #
 # - Try it: put another block or a larger `size` into `cut_features`, or another name of `BACKBONES`

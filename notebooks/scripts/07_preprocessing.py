@@ -939,6 +939,23 @@ folder.cleanup()
 # - Augmentation copied from a photograph tutorial to text or digits.
 
 # %% [markdown]
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("07")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("07")
+
+# %% [markdown]
 # ## Where to go from here
 #
 # - [Exercises](../exercises/07_preprocessing.ipynb): write the part that matters yourself,

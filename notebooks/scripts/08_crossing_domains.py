@@ -1136,6 +1136,23 @@ verdict = claims.check(
 # - "The features are domain-invariant, so the classifier transfers."
 # - A pretext that starts from ImageNet and has no control.
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("08")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("08")
+
+# %% [markdown]
 # ## Go on
 #
 # - Try it: set the share of digits 0 to 4 in experiment 3 to one half, or to one. Or give `deep` a

@@ -712,6 +712,23 @@ verdict = claims.check(
 # - Progressive unfreezing that never prints how much is trainable.
 # - `unfreeze`, then `fit`, right after a new head, under a heading "fine-tuning".
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("09")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("09")
+
+# %% [markdown]
 # ## Go on
 #
 # - Try it: give `RATES["single"]` the rate of two-stage, and see the usual result appear. Or set

@@ -62,6 +62,18 @@ def shown(mime: str, content: str, source: str = "show()"):
     return v4.new_code_cell(source, outputs=[v4.new_output("display_data", {mime: content})])
 
 
+def test_a_quiz_is_left_to_the_notebook():
+    quiz = v4.new_code_cell(
+        "show_quiz()",
+        outputs=[
+            v4.new_output("display_data", {"text/html": "<div id='quiz'></div>"}),
+            v4.new_output("display_data", {"application/javascript": "ask()"}),
+        ],
+    )
+    made, text = deck(shown("text/plain", "before"), quiz, shown("text/plain", "after"))
+    assert len(made) == 2 and "before" in text and "after" in text and "quiz" not in text
+
+
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_slides_of_a_chapter_need_nothing_and_lack_nothing(path, tmp_path):
     out = tmp_path / "chapter.html"

@@ -86,7 +86,12 @@ def cut(document) -> list[Slide]:
                 section = section_
                 parts = [_text(piece)] if piece else []
                 made.append(Slide(section, parts, starts, len(piece.split())))
-        elif cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+        elif (
+            cell.cell_type == "code"
+            and "parameters" not in cell.metadata.get("tags", [])
+            # What answers a click, a quiz or cards, has nothing to show on a slide.
+            and not any("application/javascript" in o.get("data", {}) for o in cell.outputs)
+        ):
             if cell.source.strip():
                 waiting.append(cell.source)
             if shown := [part for output in cell.outputs if (part := _output(output))]:
