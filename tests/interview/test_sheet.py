@@ -1,6 +1,8 @@
 """The revision sheet: two pages that agree with `recommend` and with the ledger."""
 
 import re
+import shutil
+import subprocess
 
 import fpdf
 import pytest
@@ -82,6 +84,27 @@ def test_the_html_says_the_same(content, tmp_path, monkeypatch):
     for text in (*content.order, *content.formulas, *(trap.check for trap in content.traps)):
         assert text.replace("'", "&#x27;") in page
     assert "http" not in page.replace("https://", "") and "<script" not in page
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is missing")
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_the_html_prints_on_two_pages(content, tmp_path, monkeypatch, paper):
+    monkeypatch.setattr(sheet, "content", lambda: content)
+    sheet.write(tmp_path / "sheet.html")
+    page = (tmp_path / "sheet.html").read_text(encoding="utf-8")
+    page = page.replace("@page {", f"@page {{ size: {paper};")
+    (tmp_path / "sheet.html").write_text(page, encoding="utf-8")
+    subprocess.run(
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
+         f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'sheet.pdf'}",
+         (tmp_path / "sheet.html").as_uri()],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    printed = (tmp_path / "sheet.pdf").read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
 
 
 def test_another_ending_is_refused(tmp_path):

@@ -153,18 +153,25 @@ def write(path: str | Path) -> None:
 
 # HTML
 
+# On paper it has to fit two pages, of A4 and of the shorter Letter; on a screen it is to be read.
 _STYLE = """
-@page { size: A4; margin: 11mm; }
-body { font: 7.8pt/1.27 "DejaVu Sans", Verdana, sans-serif; color: #111; max-width: 188mm;
-       margin: 4mm auto; }
-h1 { font-size: 15pt; margin: 0 0 1mm; }
-h2 { font-size: 10pt; margin: 2.5mm 0 1mm; color: #0072B2; break-after: avoid; }
-p, li { margin: 0 0 0.8mm; } ul, ol { margin: 0; padding-left: 4.5mm; }
-table { border-collapse: collapse; width: 100%; }
-th, td { border: 0.2mm solid #999; padding: 0.8mm 1.2mm; text-align: left; vertical-align: top; }
+@page { margin: 9mm 11mm; }
+body { font: 11pt/1.4 "DejaVu Sans", Verdana, sans-serif; color: #111; max-width: 250mm;
+       margin: 4mm auto; padding: 0 4mm; }
+h1 { font-size: 1.9em; margin: 0 0 1mm; }
+h2 { font-size: 1.25em; margin: 0.8em 0 0.3em; color: #0072B2; break-after: avoid; }
+p, li { margin: 0 0 0.15em; } ul, ol { margin: 0; padding-left: 2em; }
+table { border-collapse: collapse; width: 100%; margin-bottom: 0.3em; }
+th, td { border: 0.2mm solid #999; padding: 0.2em 0.5em; text-align: left; vertical-align: top; }
 th { background: #eef4f9; }
 .columns { columns: 2; column-gap: 6mm; } .columns div { break-inside: avoid; }
+.columns h2 { font-size: 1em; margin-bottom: 0; }
 .second { break-before: page; }
+@media print {
+  body { font-size: 7.4pt; line-height: 1.25; margin: 0; padding: 0; max-width: none; }
+  .columns { font-size: 8.2pt; line-height: 1.3; }
+}
+@media screen and (max-width: 700px) { .columns { columns: 1; } }
 """
 
 
