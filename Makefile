@@ -2,6 +2,7 @@
 # make test     install what tests need, run unit tests, lints and the notebooks' checked outputs
 # make test-backends   run the unit tests on JAX and on PyTorch in place of TensorFlow
 # make test-classroom  nbgrader with a class of thirty; the course installed from its bundle
+# make bench    time the course beside what people do today: docs/benchmarks.md; 20 minutes
 # make lab      open JupyterLab on the notebooks
 # make lint     ruff, and the rules that a stored notebook keeps
 # make clean    remove .venv and what tools leave behind; runs/ stays
@@ -22,7 +23,7 @@ PARALLEL = --numprocesses $(JOBS) --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help course test test-backends test-classroom lab lint clean
+.PHONY: help course test test-backends test-classroom bench lab lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -50,6 +51,10 @@ test-backends: $(BACKENDS:%=$(VENV)/.backend-%)
 test-classroom: $(VENV)/.classroom
 	$(BIN)/tlcourse bundle build/bundle --extra classroom
 	TLCOURSE_BUNDLE=build/bundle $(BIN)/python -m pytest tests/classroom
+
+# On a machine that does nothing else, and from a clean tree: the table names its commit.
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
@@ -83,6 +88,10 @@ $(VENV)/.backend-%: $(INPUTS) | $(BIN)/python
 $(VENV)/.classroom: $(INPUTS) | $(BIN)/python
 	$(PIP) --editable '.[tests,classroom]'
 	@touch $@ $(VENV)/.tests $(VENV)/.course
+
+$(VENV)/.bench: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable '.[openvino]'
+	@touch $@ $(VENV)/.course
 
 $(BIN)/python:
 	@python=$$(sh .ci/find-python $(PYTHON)) && echo "Making $(VENV) with $$python" && \

@@ -1,0 +1,238 @@
+"""A head on a frozen backbone: the base inside the training loop, against features kept once."""
+
+import shutil
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers
+
+from benchmarks.measuring import AT_LEAST, AT_MOST, FASTER, SHARE, Goal, Row, Unequal, alternate
+from tlcourse import config, data, features, training
+from tlcourse.evaluation import paired_bootstrap
+from tlcourse.models import Preprocess, load_backbone
+
+BACKBONE, SIZE, BATCH = "efficientnet-lite0", 96, 32
+_COURSE = "features.extract from an empty cache, then fit_head"
+_NOTE = (
+    "The guide's step is compiled and the ONNX file exported before the clocks start, both once "
+    "per model."
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    small: int
+    large: int
+    test: int
+    epochs: int
+    rounds: int
+    xla: bool = True  # compiling with it takes half a minute
+
+
+FULL = Sizes(small=1000, large=10_000, test=1000, epochs=10, rounds=3)
+SMOKE = Sizes(small=40, large=72, test=40, epochs=2, rounds=2, xla=False)
+
+
+def rows(sizes: Sizes) -> list[Row]:
+    """Both numbers of images, against the guide with and without XLA, and one pass alone."""
+    config.set_seed(0)
+    return [*_small(sizes), *_large(sizes)]
+
+
+def _small(sizes: Sizes) -> list[Row]:
+    animals = data.load("animals")
+    x, y = animals.subset(sizes.small, seed=0)
+    x_test, y_test = animals.x_test[: sizes.test], animals.y_test[: sizes.test]
+    ways = {"as it stands": "auto", "compiled without XLA": False}
+    guides = {words: Guide(x, y, jit) for words, jit in ways.items() if sizes.xla or not jit}
+    course, onnx = Course(x, y), OnePass(x)
+    seconds = alternate(
+        {
+            **{
+                words: lambda guide=guide: guide.fit(sizes.epochs)
+                for words, guide in guides.items()
+            },
+            "course": course.fit,
+        },
+        sizes.rounds,
+        lambda side: {"course": course, **guides}[side].forget(),
+    )
+    passes = [onnx.seconds() for _ in range(sizes.rounds)]
+    found = [
+        Row(
+            f"head on {len(x):,} images, {sizes.epochs} epochs",
+            _COURSE,
+            seconds["course"],
+            other=f"Keras guide, {words}",
+            other_runs=seconds[words],
+            ratio=FASTER,
+            goal=Goal(AT_LEAST, 12),
+            equal=_equal(course, guide, x_test, y_test),
+            note=_NOTE,
+        )
+        for words, guide in guides.items()
+    ]
+    return [*found, _against_one_pass(len(x), seconds["course"], passes)]
+
+
+def _large(sizes: Sizes) -> list[Row]:
+    x, y, x_test, y_test = _animals_and_digits(sizes)
+    guide, course, onnx = Guide(x, y, jit=False), Course(x, y), OnePass(x)
+    guide.forget()
+    # One epoch at a time, so that the course's runs lie between them and not after four minutes.
+    turns = np.linspace(0, sizes.epochs - 1, sizes.rounds).round().astype(int)
+    epochs, seconds, passes = [], [], []
+    for epoch in range(sizes.epochs):
+        epochs += alternate({"guide": lambda: guide.fit(1)}, 1)["guide"]
+        for _ in range(np.count_nonzero(turns == epoch)):
+            course.forget()
+            seconds += alternate({"course": course.fit}, 1)["course"]
+            passes.append(onnx.seconds())
+    row = Row(
+        f"head on {len(x):,} images, {sizes.epochs} epochs",
+        _COURSE,
+        seconds,
+        other="Keras guide, compiled without XLA",
+        other_runs=[sum(epochs)] * len(seconds),
+        ratio=FASTER,
+        goal=Goal(AT_LEAST, 12),
+        equal=_equal(course, guide, x_test, y_test),
+        note=f"{_NOTE} Animals and MNIST in one task of {int(y.max()) + 1} classes. The guide ran "
+        f"its {sizes.epochs} epochs once; an epoch took {min(epochs):.3g} to {max(epochs):.3g} s.",
+    )
+    return [row, _against_one_pass(len(x), seconds, passes)]
+
+
+def _animals_and_digits(sizes: Sizes):
+    """As many images as wanted from two data sets of one shape, their classes numbered on."""
+    animals, digits = data.load("animals"), data.load("mnist")
+    classes, least = len(animals.class_names), len(digits.class_names)
+    share = min(len(animals.x_train), sizes.large - least)
+    pictures, labels = zip(
+        animals.subset(share, seed=0), digits.subset(sizes.large - share, seed=0), strict=True
+    )
+    half = sizes.test // 2
+    x_test = np.concatenate([animals.x_test[:half], digits.x_test[:half]])
+    y_test = np.concatenate([animals.y_test[:half], digits.y_test[:half] + classes])
+    x, y = np.concatenate(pictures), np.concatenate([labels[0], labels[1] + classes])
+    order = np.random.default_rng(0).permutation(len(x))
+    return x[order], y[order], x_test, y_test
+
+
+class Guide:
+    """Keras' guide to transfer learning: a frozen base that every epoch passes again.
+
+    Source: Chollet, Transfer learning & fine-tuning (https://keras.io/guides/transfer_learning/).
+    """
+
+    def __init__(self, x, y, jit):
+        self.x, self.y = x, y
+        base = load_backbone(BACKBONE, "imagenet", (SIZE, SIZE, 3))
+        base.trainable = False
+        inputs = keras.Input(x.shape[1:])
+        z = Preprocess(BACKBONE, size=SIZE)(inputs)
+        z = base(z, training=False)
+        z = layers.GlobalAveragePooling2D()(z)
+        z = layers.Dropout(0.2)(z)
+        outputs = layers.Dense(int(y.max()) + 1, "softmax")(z)
+        self.model = keras.Model(inputs, outputs)
+        self.model.compile(
+            keras.optimizers.Adam(),
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=jit,
+        )
+        self.model.optimizer.build(self.model.trainable_variables)
+        changing = [*self.model.trainable_variables, *self.model.optimizer.variables]
+        self._start = [(v, keras.ops.convert_to_numpy(v)) for v in changing]
+        # A whole batch and one as large as the last: each shape is compiled by itself.
+        self.model.fit(*(part[: BATCH + len(x) % BATCH] for part in (x, y)), verbose=0)
+
+    def forget(self) -> None:
+        """Back to before the first step."""
+        for variable, value in self._start:
+            variable.assign(value)
+
+    def fit(self, epochs: int) -> None:
+        self.model.fit(self.x, self.y, epochs=epochs, batch_size=BATCH, verbose=0)
+
+    def right(self, x, y) -> np.ndarray:
+        """Which of some images it gets right, 0 or 1."""
+        return self.model.predict(x, verbose=0).argmax(1) == y
+
+
+class Course:
+    """Features once, then a convex fit."""
+
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+        features.extract(x[:1], BACKBONE, SIZE)  # the export, and the session
+
+    def forget(self) -> None:
+        """Empty the cache of features."""
+        shutil.rmtree(config.cache_dir("features"))
+
+    def fit(self) -> None:
+        self.head = training.fit_head(features.extract(self.x, BACKBONE, SIZE), self.y)
+
+    def right(self, x, y) -> np.ndarray:
+        """Which of some images it gets right, 0 or 1."""
+        return self.head.logits(features.extract(x, BACKBONE, SIZE)).argmax(1) == y
+
+
+class OnePass:
+    """ONNX Runtime alone: the images are prepared while its clock stands still."""
+
+    def __init__(self, x):
+        import onnxruntime
+
+        self.x = x
+        self.prepare = Preprocess(BACKBONE, size=SIZE)
+        path = str(features.onnx_file(BACKBONE))
+        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self.name = self.session.get_inputs()[0].name
+        self._run(0)
+
+    def seconds(self) -> float:
+        return sum(self._run(start) for start in range(0, len(self.x), BATCH))
+
+    def _run(self, start: int) -> float:
+        ready = keras.ops.convert_to_numpy(self.prepare(self.x[start : start + BATCH]))
+        began = time.perf_counter()
+        self.session.run(None, {self.name: ready})
+        return time.perf_counter() - began
+
+
+def _against_one_pass(count: int, course: list[float], passes: list[float]) -> Row:
+    return Row(
+        f"head on {count:,} images, against one pass",
+        _COURSE,
+        course,
+        other="one pass of ONNX Runtime over prepared images",
+        other_runs=passes,
+        ratio=SHARE,
+        goal=Goal(AT_MOST, 1.25),
+        equal="the pass is a part of the course's way",
+        note="Beside the pass, the course's time holds resizing, writing the cache and the fit.",
+    )
+
+
+def _equal(course: Course, guide: Guide, x_test, y_test) -> str:
+    """In words, that the course's head is as accurate as the guide's.
+
+    Raises:
+        Unequal: it is worse by more than the noise of that many test images.
+    """
+    ours, theirs = course.right(x_test, y_test), guide.right(x_test, y_test)
+    found = paired_bootstrap(100.0 * ours, 100.0 * theirs)
+    words = (
+        f"test accuracy {ours.mean():.1%}, other side {theirs.mean():.1%}; difference "
+        f"{found.mean:+.1f} [{found.low:+.1f}, {found.high:+.1f}] points on {len(y_test):,} images"
+    )
+    if found.high < 0:
+        raise Unequal(f"The course's head is worse: {words}.")
+    return words
