@@ -99,11 +99,8 @@ def write_html(rows: Sequence[claims.Row], path: Path) -> None:
     picture = figure(rows)
     drawing = ""
     if picture:
-        with config.atomic_path(path.with_suffix(".svg")) as partial:
-            # Text stays text, and equal numbers give an equal file.
-            with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tlcourse"}):
-                picture.savefig(partial, format="svg", metadata={"Date": None})
-            drawing = _inline(partial)
+        save(picture, path.with_suffix(".svg"))
+        drawing = _inline(path.with_suffix(".svg"))
     with config.atomic_path(path) as partial:
         partial.write_text(_page(rows, drawing), encoding="utf-8")
 
@@ -131,6 +128,13 @@ def figure(rows: Iterable[claims.Row]) -> Figure | None:
         _draw(axis, row, names)
         top -= height
     return picture
+
+
+def save(picture: Figure, path: Path) -> None:
+    """Write the figure as SVG: text stays text, and equal numbers give an equal file."""
+    with config.atomic_path(path) as partial:
+        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tlcourse"}):
+            picture.savefig(partial, format="svg", metadata={"Date": None})
 
 
 def _strips(row: claims.Row) -> list[tuple[claims.Row, list[str]]]:
