@@ -13,7 +13,7 @@ ENTRY = {
     "minutes": 4,
     "question": "What is a toy?",
     "short": WORDS * 4,
-    "long": WORDS * 12,
+    "long": WORDS * 24,
     "strong": "All of it.",
     "adequate": "Half of it.",
     "weak": "None of it.",

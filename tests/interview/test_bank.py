@@ -67,6 +67,14 @@ def test_a_chapter_has_modern_questions_and_a_quiz(chapter):
     assert members[0].claims, "The question of a chapter rests on what the chapter measures."
 
 
+def test_the_bank_covers_what_is_asked_today():
+    firsts = {entry.chapter: entry for entry in reversed(BANK.values())}
+    further = [entry for entry in BANK.values() if entry not in firsts.values()]
+    assert len(firsts) == 10 and len(further) >= 40
+    assert {entry.field for entry in BANK.values()} == set(entries.FIELDS)
+    assert all(entry.papers for entry in BANK.values())
+
+
 BOARDS = {entry.id: entry.whiteboard for entry in BANK.values() if entry.whiteboard}
 
 

@@ -43,9 +43,10 @@ STATUS = {
     claims.UNSETTLED: "unsettled",
     claims.NOT_RUN: "unsettled",
 }
-# About 150 words a minute are spoken. The long answer may be shorter than its three minutes.
-SHORT, LONG = (40, 95), (150, 480)
-FOLLOW_UPS = 8
+# People say 120 to 150 words a minute, and a short answer that was practised faster. The long
+# answer may end before its three minutes; that of a chapter's own question fills them.
+SHORT, LONG = (60, 95), (240, 480)
+FULL, FOLLOW_UPS = 350, 8
 
 # As safe as SafeLoader and some ten times as fast, where PyYAML was built with it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -171,6 +172,11 @@ def read(folder: str | Path) -> dict[str, Entry]:
             entry = _Reader(path, number, item).entry()
             if entry.id in found:
                 raise ValueError(f"{path.name}, {entry.id}: the id stands twice; keep one.")
+            if number == 1 and (words := len(entry.long.split())) < FULL:
+                raise ValueError(
+                    f"{path.name}, {entry.id}, long: has {words} words; the question of a chapter "
+                    f"needs {FULL} or more."
+                )
             if number == 1 and len(entry.follow_ups) < FOLLOW_UPS:
                 raise ValueError(
                     f"{path.name}, {entry.id}, follow_ups: there are {len(entry.follow_ups)}; the "
