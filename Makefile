@@ -3,6 +3,7 @@
 # make test-backends   run the unit tests on JAX and on PyTorch in place of TensorFlow
 # make test-classroom  nbgrader with a class of thirty; the course installed from its bundle
 # make bench    time the course beside what people do today: docs/benchmarks.md; 20 minutes
+# make site     the course as web pages, in build/site; they load nothing from elsewhere
 # make lab      open JupyterLab on the notebooks
 # make lint     ruff, and the rules that a stored notebook keeps
 # make clean    remove .venv and what tools leave behind; runs/ stays
@@ -23,7 +24,7 @@ PARALLEL = --numprocesses $(JOBS) --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: help course test test-backends test-classroom bench lab lint clean
+.PHONY: help course test test-backends test-classroom bench site lab lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -56,6 +57,11 @@ test-classroom: $(VENV)/.classroom
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
+site: $(VENV)/.site
+	$(BIN)/python docs/make_site.py build/site
+	TLCOURSE_SITE=build/site $(BIN)/python -m pytest --quiet tests/test_site.py
+	@echo "Open build/site/index.html"
+
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -87,6 +93,10 @@ $(VENV)/.backend-%: $(INPUTS) | $(BIN)/python
 
 $(VENV)/.classroom: $(INPUTS) | $(BIN)/python
 	$(PIP) --editable '.[tests,classroom]'
+	@touch $@ $(VENV)/.tests $(VENV)/.course
+
+$(VENV)/.site: $(INPUTS) | $(BIN)/python
+	$(PIP) --editable '.[tests,site]'
 	@touch $@ $(VENV)/.tests $(VENV)/.course
 
 $(VENV)/.bench: $(INPUTS) | $(BIN)/python
