@@ -108,3 +108,10 @@ def test_refuses_features_that_are_maps():
     maps = layers.Conv2D(2, 1, name="maps")(inputs)
     with pytest.raises(ValueError, match="'maps' gives shape"):
         Rotations(keras.Model(inputs, layers.Flatten()(maps)), features="maps")
+
+
+def test_after_the_pretext_the_classifier_still_has_to_be_compiled(tops):
+    model = classifier()
+    Rotations(model).learn(tops, steps=2)
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(tops, np.zeros(len(tops)), verbose=0)

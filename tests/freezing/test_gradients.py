@@ -129,3 +129,22 @@ def test_nothing_trainable_or_too_few_images_are_refused(model, data):
     with pytest.raises(ValueError, match="Nothing is trainable"):
         gradient_scores(model, x, y)
     assert report(model).trainable == 0
+
+
+def test_a_backbone_without_a_head_is_refused_in_a_sentence(backbone, data):
+    base = backbone()
+    with pytest.raises(ValueError, match=r"ends in maps of shape .*put a head on") as caught:
+        gradient_scores(base, *data, batch_size=16)
+    assert "\n" not in str(caught.value)
+
+
+def test_looking_at_gradients_in_training_mode_moves_the_statistics_and_ours_does_not(
+    model, data, values
+):
+    unfreeze(model, batch_norm="trainable")
+    statistics = [w for w in model.non_trainable_weights if "moving" in w.path]
+    before = values(statistics)
+    gradient_scores(model, *data, batch_size=16)
+    assert all(map(np.array_equal, before, values(statistics)))
+    model(data[0][:16], training=True)  # the usual first line of such an analysis
+    assert not any(map(np.array_equal, before, values(statistics)))

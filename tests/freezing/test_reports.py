@@ -95,3 +95,13 @@ def test_mobilenet_and_lite0_agree_with_keras():
 def test_a_share_beyond_all_layers_is_refused(classifier, fraction):
     with pytest.raises(ValueError, match="from 0.0 to 1.0"):
         trainable_share(classifier(), fraction)
+
+
+def test_the_report_counts_what_trains_although_the_base_says_nothing_does(classifier):
+    model = classifier()
+    base = model.get_layer("base")
+    base.trainable = False
+    base.get_layer("top_conv").trainable = True
+    assert base.trainable_weights == []  # Keras asks the base first
+    assert count(model.trainable_weights) == 76 + 10  # and the whole model asks every layer
+    assert report(model).backbone_trainable == 76

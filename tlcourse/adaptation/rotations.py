@@ -84,7 +84,8 @@ class Rotations:
     ) -> training.History:
         """Start afresh and learn to name the turns of unlabelled images.
 
-        Each image is turned anew every time it comes up, so that memory does not grow fourfold.
+        Each image is turned anew every time it comes up, instead of keeping all four turns of all
+        images. Memory grows with the steps, one image of pixels for each that is shown.
 
         Args:
             images: raw pixels `(N, H, H, C)`, 0-255.

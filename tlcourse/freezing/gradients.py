@@ -49,7 +49,8 @@ def gradient_scores(
         of the mean cross-entropy.
 
     Raises:
-        ValueError: nothing is trainable, or there are fewer than two batches.
+        ValueError: nothing is trainable, the model has no head, or there are fewer than two
+            batches.
 
     Source: Lee et al., 2023 (https://arxiv.org/abs/2210.11466), choose rates and layers by the
     relative gradient, and by a signal-to-noise ratio r; the agreement is r / (1 + r), which stays
@@ -57,6 +58,11 @@ def gradient_scores(
     """
     parts = structure.take_apart(model)
     variables = model.trainable_variables
+    if len(model.output_shape) != 2:
+        raise ValueError(
+            f"{model.name!r} ends in maps of shape {model.output_shape}, which no label fits; pool "
+            "them and put a head on, as build_classifier does."
+        )
     if not variables:
         raise ValueError("Nothing is trainable, so there are no gradients; call unfreeze first.")
     batches = len(x) // batch_size
