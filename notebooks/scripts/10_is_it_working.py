@@ -1047,6 +1047,23 @@ verdict = claims.check(
 # - "We use MC dropout", and nobody has looked whether two passes differ.
 # - Top-5 accuracy of ten classes.
 #
+# ## Test yourself
+#
+# Run this cell and the next. A click on a choice says why it is right or wrong.
+
+# %%
+from tlcourse import interview
+
+interview.show_quiz("10")
+
+# %% [markdown]
+# A click turns a card. They hold the question of this chapter, what is asked next, and questions
+# that go further. `tlcourse interview` asks them again when you are about to forget.
+
+# %%
+interview.show_flashcards("10")
+
+# %% [markdown]
 # ## Go on
 #
 # - Try it: set `WORTHWHILE` to 0.1 and to 0.001, guess the verdicts, and run those cells again.

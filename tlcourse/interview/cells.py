@@ -1,10 +1,12 @@
 """Quizzes and flashcards for notebooks, in the formats of jupyterquiz and jupytercards."""
 
 import html
+import re
 from collections.abc import Callable
 
 from tlcourse.interview import entries
 
+_ELSEWHERE = re.compile(r"https://cdn[^'\"]+")
 _QUIZ_COLOURS = {
     "--jq-multiple-choice-bg": "#0072B2",
     "--jq-incorrect-color": "#A8400A",
@@ -115,7 +117,7 @@ def _show(display: Callable[[], None], style: str) -> None:
 
     Both libraries look for formulas in what they show, and where the page's own MathJax is not the
     one they expect, as in JupyterLab, they fetch another. The bank has formulas in cards for Anki
-    only, so they get to see no MathJax at all.
+    only, so they get to see no MathJax at all, and no address of one.
     """
     from IPython.display import HTML, publish_display_data
     from IPython.display import display as show
@@ -126,6 +128,7 @@ def _show(display: Callable[[], None], style: str) -> None:
     for output in captured.outputs:
         data = dict(output.data)
         if script := data.get("application/javascript"):
+            script = _ELSEWHERE.sub("", script)
             data["application/javascript"] = f"(function () {{\nvar MathJax;\n{script}\n}})();"
         publish_display_data(data)
     show(HTML(f"<style>{style}</style>"))
