@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -177,8 +178,8 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if str(ours.get(name)) != value}
 
 
-def _own_cores(jobs: int):
-    """A plugin that keeps each local worker, and the kernels it starts, to its share of the cores.
+def _manners(jobs: int):
+    """A plugin for local workers: each keeps to its share of the cores, with all that it starts.
 
     A chapter keeps about one core busy. Two that share all cores wait for each other's threads; two
     with cores of their own take hardly longer than one.
@@ -188,8 +189,10 @@ def _own_cores(jobs: int):
     cores = _cores()
     shares = [cores[job::jobs] for job in range(jobs)]
 
-    class OwnCores(WorkerPlugin):
+    class Manners(WorkerPlugin):
         def setup(self, worker) -> None:
+            # A terminal sends Ctrl-C to workers, too; it is for the client to end them.
+            signal.signal(signal.SIGINT, lambda *_: None)
             process = psutil.Process()
             if hasattr(process, "cpu_affinity"):  # not on macOS
                 process.cpu_affinity(shares[worker.name])
@@ -198,7 +201,7 @@ def _own_cores(jobs: int):
                     with contextlib.suppress(OSError):
                         os.sched_setaffinity(thread.id, shares[worker.name])
 
-    return OwnCores()
+    return Manners()
 
 
 @contextlib.contextmanager
@@ -207,7 +210,9 @@ def _client(jobs: int, scheduler: str | None) -> Iterator:
     from distributed import Client, LocalCluster
 
     # Its warnings would run through the progress bar; what matters is reported as a chapter's end.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in [*logging.root.manager.loggerDict]:
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler:
         try:
             client = Client(scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False)
@@ -224,17 +229,25 @@ def _client(jobs: int, scheduler: str | None) -> Iterator:
         "distributed.scheduler.allowed-failures": RETRIES,
         # No task waits at a worker that is busy.
         "distributed.scheduler.worker-saturation": 1.0,
+        # Each also has a web server; let it show nothing.
+        "distributed.scheduler.http.routes": [],
+        "distributed.worker.http.routes": [],
     }
     with (
         dask.config.set(settings),
         # Encrypted with keys made for the occasion: nobody else on this machine can connect.
         LocalCluster(
-            n_workers=jobs, threads_per_worker=1, security=True, dashboard_address=None,
-            memory_limit=0, silence_logs=logging.CRITICAL,
+            n_workers=jobs,
+            threads_per_worker=1,
+            security=True,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
-    ):  # fmt: skip
-        client.register_plugin(_own_cores(jobs))
+    ):
+        client.register_plugin(_manners(jobs))
         yield client
 
 
