@@ -10,7 +10,9 @@ PACKAGE = ROOT / "tlcourse"
 
 # From the ground up: a room may import from those before it.
 ROOMS = (
+    "devices",
     "config",
+    "store",
     "progress",
     "data",
     "models",

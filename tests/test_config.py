@@ -1,4 +1,5 @@
 import logging
+import os
 import sys
 import threading
 
@@ -34,19 +35,24 @@ def test_data_dir_is_none_unless_named(tmp_path, monkeypatch):
     assert config.data_dir() == tmp_path
 
 
-def test_file_key_changes_with_size_and_time(tmp_path):
-    import os
+def test_file_key_is_of_the_content_and_follows_a_change(tmp_path):
+    path, copy = tmp_path / "file", tmp_path / "copy"
+    path.write_bytes(b"ab")
+    copy.write_bytes(b"ab")
+    os.utime(copy, (1000, 1000))
+    key = config.file_key(path)
+    assert config.file_key(copy) == key
+    path.write_bytes(b"ba")
+    os.utime(path, (2000, 2000))
+    assert config.file_key(path) != key
 
+
+def test_file_key_reads_a_file_once(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_bytes(b"ab")
-    os.utime(path, (1000, 1000))
     key = config.file_key(path)
+    monkeypatch.setattr(config.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
     assert config.file_key(path) == key
-    os.utime(path, (2000, 2000))
-    later = config.file_key(path)
-    path.write_bytes(b"abc")
-    os.utime(path, (1000, 1000))
-    assert len({key, later, config.file_key(path)}) == 3
 
 
 def test_atomic_path_shows_nothing_until_it_is_complete(tmp_path):

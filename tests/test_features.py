@@ -19,9 +19,16 @@ def images():
 def cold(tmp_path, monkeypatch):
     """A cache of its own for features; weights and the ONNX file stay where they are."""
     shared = config.cache_dir
-    monkeypatch.setattr(
-        config, "cache_dir", lambda *p: tmp_path if p == ("features",) else shared(*p)
-    )
+    monkeypatch.delenv("TLCOURSE_CACHE_LIMIT", raising=False)
+
+    def here(*parts):
+        if parts[:1] != ("features",):
+            return shared(*parts)
+        folder = tmp_path.joinpath(*parts)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    monkeypatch.setattr(config, "cache_dir", here)
     return tmp_path
 
 
@@ -69,7 +76,7 @@ def test_nothing_else_is_taken_from_the_disk(images, cold, change):
         features.extract(other, size=64)
     else:
         features.extract(images, **{"size": 64, **change})
-    assert len(list(cold.glob("*.npy"))) == 2
+    assert len(list(cold.rglob("*.npz"))) == 2
 
 
 def test_without_an_export_onnx_is_refused_in_a_sentence(images, tmp_path, monkeypatch):
@@ -85,7 +92,7 @@ def test_features_of_one_backend_are_not_taken_for_those_of_another(images, cold
     for backend in config.BACKENDS:
         monkeypatch.setattr(config, "backend", lambda name=backend: name)
         features.extract(images, size=64, engine="keras")
-    assert len(list(cold.glob("*.npy"))) == 3
+    assert len(list(cold.rglob("*.npz"))) == 3
 
 
 def test_a_wrong_preparation_gives_other_features(images):
@@ -104,7 +111,7 @@ def test_a_function_prepares_and_is_not_kept(images, cold):
     found = features.extract(images, size=64, prepare=prepare)
     np.testing.assert_allclose(found, features.extract(images, size=64), atol=1e-4)
     assert seen == [(np.float32, (6, 64, 64, 3), True)]
-    assert len(list(cold.glob("*.npy"))) == 1
+    assert len(list(cold.rglob("*.npz"))) == 1
 
 
 def test_random_weights_follow_the_seed_and_are_not_kept(images, cold):
@@ -113,7 +120,7 @@ def test_random_weights_follow_the_seed_and_are_not_kept(images, cold):
         return features.extract(images, size=64, weights=None)
 
     assert (drawn(0) == drawn(0)).all() and (drawn(0) != drawn(1)).any()
-    assert not list(cold.glob("*.npy"))
+    assert not list(cold.rglob("*.npz"))
 
 
 @pytest.mark.parametrize(
@@ -129,3 +136,94 @@ def test_random_weights_follow_the_seed_and_are_not_kept(images, cold):
 def test_bad_input_is_refused_in_a_sentence(images, change, what):
     with pytest.raises(ValueError, match=what):
         features.extract(**{"images": images, **change})
+
+
+def test_an_image_is_found_whatever_it_was_asked_for_with(images, cold, monkeypatch):
+    asked = []
+    compute = features._compute
+
+    def watched(missing, *settings):
+        asked.append(len(missing))
+        return compute(missing, *settings)
+
+    monkeypatch.setattr(features, "_compute", watched)
+    first = features.extract(images[:4], size=64)
+    found = features.extract(images[[5, 3, 0, 5]], size=64)
+    assert asked == [4, 1]
+    np.testing.assert_array_equal(found[1:3], first[[3, 0]])
+
+
+@needs_export
+def test_an_image_gets_the_same_bits_in_any_company(images):
+    together = _computed(images, uses_onnx=True)
+    for some in ([3], [5, 0], [1, 2, 3, 4] * 9):
+        np.testing.assert_array_equal(_computed(images[some], uses_onnx=True), together[some])
+
+
+def test_a_short_batch_is_filled_up_and_cut_again(images):
+    together = _computed(images, uses_onnx=False)
+    for some in ([3], [1, 2, 3, 4] * 9):
+        found = _computed(images[some], uses_onnx=False)
+        np.testing.assert_allclose(found, together[some], atol=1e-4)
+
+
+def _computed(images, uses_onnx):
+    return features._compute(
+        images, "efficientnet-lite0", 64, None, "bilinear", "imagenet", uses_onnx
+    )
+
+
+def test_half_precision_and_full_never_mix(images, cold):
+    full = features.extract(images, size=64, engine="keras")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = features.extract(images, size=64, engine="keras")
+        assert half.dtype == np.float32 and 0 < np.abs(half - full).max()
+        assert (features.extract(images, size=64, engine="keras") == half).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert (features.extract(images, size=64, engine="keras") == full).all()
+    assert len(list(cold.rglob("*.npz"))) == 2
+
+
+@needs_export
+def test_onnx_runtime_computes_in_full_precision_under_any_policy(images, cold):
+    full = features.extract(images, size=64, engine="onnx")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        features.onnx_file("efficientnet-lite0").unlink()
+        features._onnx_session.cache_clear()
+        again = features.extract(images[:3], size=64, engine="onnx")
+        computed = _computed(images, uses_onnx=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert (again == full[:3]).all()
+    np.testing.assert_allclose(computed, full, atol=1e-5)
+
+
+@needs_export
+def test_a_damaged_export_is_made_again(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "cache_dir", lambda *_: tmp_path)
+    path = features._onnx_path("efficientnet-lite0")
+    path.write_bytes(b"no model")
+    features._onnx_session.cache_clear()
+    assert features.extract(images, size=64, engine="onnx").shape == (6, 1280)
+    assert path.stat().st_size > 1_000_000
+    features._onnx_session.cache_clear()
+
+
+def test_with_a_gpu_keras_computes_unless_onnx_runtime_is_asked_for(monkeypatch):
+    monkeypatch.setattr(features.devices, "gpus", lambda: ["GPU:0"])
+    assert not features._uses_onnx("efficientnet-lite0", "auto")
+    assert features._uses_onnx("efficientnet-lite0", "onnx")
+
+
+def test_another_version_or_other_weights_compute_anew(images, cold, monkeypatch):
+    features.extract(images, size=64)
+    monkeypatch.setattr(keras, "__version__", "0.0")
+    kinds = {features._kind(images, "efficientnet-lite0", 64, None, "bilinear", False)}
+    monkeypatch.undo()
+    kinds.add(features._kind(images, "efficientnet-lite0", 64, None, "bilinear", False))
+    monkeypatch.setattr(features, "_weights_key", lambda name: "others")
+    kinds.add(features._kind(images, "efficientnet-lite0", 64, None, "bilinear", False))
+    assert len(kinds) == 3

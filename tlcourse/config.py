@@ -1,6 +1,8 @@
 """Where files go, which profile runs, and the one seed function. Imports no TensorFlow."""
 
 import contextlib
+import functools
+import hashlib
 import importlib.util
 import json
 import logging
@@ -56,10 +58,39 @@ def home_dir() -> Path:
     return path
 
 
+def cache_limit() -> int:
+    """How many bytes the folder of frozen features may take.
+
+    Returns:
+        What the environment variable `TLCOURSE_CACHE_LIMIT` says in gigabytes, otherwise 2 GB; with
+        0, nothing is kept.
+
+    Raises:
+        ValueError: it is set to something else.
+    """
+    said = os.environ.get("TLCOURSE_CACHE_LIMIT") or "2"
+    try:
+        limit = int(float(said) * 1e9)
+    except (ValueError, OverflowError):
+        limit = -1
+    if limit < 0:
+        raise ValueError(
+            f"TLCOURSE_CACHE_LIMIT is {said!r}; write gigabytes, such as 2 or 0.5, or 0 to keep "
+            "no features."
+        )
+    return limit
+
+
 def file_key(path: str | Path) -> str:
-    """A short key that changes when a file changes: its size and modification time, in hex."""
+    """A short key of what a file holds; it is read again only if its size or date changes."""
     stat = Path(path).stat()
-    return f"{stat.st_size:x}-{int(stat.st_mtime):x}"
+    return _content_key(Path(path), stat.st_size, stat.st_mtime_ns)
+
+
+@functools.cache
+def _content_key(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import importlib.util
+import sys
 import warnings
 from collections.abc import Callable
 from importlib import metadata
@@ -11,7 +12,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tlcourse import config, preprocessing
+import tlcourse
+from tlcourse import config, devices, preprocessing, store
 from tlcourse.models import lite, load_backbone, table
 
 ENGINES = ("auto", "onnx", "keras")
@@ -30,6 +32,9 @@ def extract(
 ) -> np.ndarray:
     """Pooled features of images under a frozen backbone, from the disk if computed before.
 
+    Each image is looked up by itself, so a chapter finds what another one computed, whatever else
+    either of them asked for. What is kept is bounded, see `config.cache_limit`.
+
     Args:
         images: raw pixels 0-255, uint8 or float, `(N, H, W, 1)` or `(N, H, W, 3)` in RGB order.
         backbone: a name in `BACKBONES`.
@@ -40,7 +45,8 @@ def extract(
         interpolation: how to resize, as `preprocessing.resize` names it.
         weights: "imagenet", or None for random ones that the current seed decides.
         engine: "onnx" for ONNX Runtime, which is several times faster than `predict` on a CPU;
-            "keras" for the model as it is; "auto" for ONNX Runtime where it can be had.
+            "keras" for the model as it is; "auto" for Keras where there is a GPU, otherwise for
+            ONNX Runtime where it can be had.
 
     Returns:
         float32 features `(N, D)`: the mean of the last feature map over its positions.
@@ -61,20 +67,15 @@ def extract(
     if images.dtype != np.uint8:
         preprocessing.preprocess(preprocessing.to_rgb(images), "identity")
     wrong = _mistake(prepare, facts.name) if isinstance(prepare, str) else prepare
-    compute = functools.partial(
-        _compute, images, facts.name, size, wrong, interpolation, weights, engine
-    )
+    uses_onnx = weights is not None and _uses_onnx(facts.name, engine)
+    settings = facts.name, size, wrong, interpolation, weights, uses_onnx
     if callable(prepare) or weights is None:
-        return compute()
-    uses_onnx = engine == "onnx" or (engine == "auto" and _has_onnx(facts.name))
-    key = _key(images, facts.name, size, prepare, interpolation, uses_onnx)
-    path = config.cache_dir("features") / f"{key}.npy"
-    if path.exists():
-        return np.load(path)
-    features = compute()
-    with config.atomic_path(path) as partial, partial.open("wb") as file:
-        np.save(file, features)
-    return features
+        return _compute(images, *settings)
+    kind = _kind(images, facts.name, size, prepare, interpolation, uses_onnx)
+    shelf = store.Shelf(config.cache_dir("features", kind))
+    return shelf.complete(
+        store.keys_of(images), lambda missing: _compute(images[missing], *settings)
+    )
 
 
 def _mistake(name: str, backbone: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -86,11 +87,10 @@ def _mistake(name: str, backbone: str) -> Callable[[np.ndarray], np.ndarray]:
     return functools.partial(preprocessing.MISTAKES[name], backbone=backbone)
 
 
-def _compute(images, backbone, size, prepare, interpolation, weights, engine) -> np.ndarray:
+def _compute(images, backbone, size, prepare, interpolation, weights, uses_onnx) -> np.ndarray:
     # The same layer that a classifier carries inside, so that both see the same pixels.
-    mode = backbone if prepare is None else "identity"
-    ready = preprocessing.Preprocess(mode, size=size, interpolation=interpolation)
-    forward = _forward(backbone, weights, engine)
+    ready = _preparation(backbone, size, prepare is not None, interpolation)
+    forward = _forward(backbone, weights, uses_onnx)
     found = []
     starts = range(0, len(images), BATCH)
     for i in config.progress(starts, "features"):
@@ -99,21 +99,33 @@ def _compute(images, backbone, size, prepare, interpolation, weights, engine) ->
     return np.concatenate(found)
 
 
-def _forward(backbone: str, weights, engine: str) -> Callable[[np.ndarray], np.ndarray]:
+def _preparation(backbone: str, size, prepared_elsewhere: bool, interpolation: str):
+    mode = "identity" if prepared_elsewhere else backbone
+    return preprocessing.Preprocess(mode, size=size, interpolation=interpolation, dtype="float32")
+
+
+def _forward(backbone: str, weights, uses_onnx: bool) -> Callable[[np.ndarray], np.ndarray]:
     """A function from a batch of model-ready images to pooled features."""
-    if weights == "imagenet" and engine != "keras":
-        session = _onnx_session(backbone, required=engine == "onnx")
-        if session is not None:
-            name = session.get_inputs()[0].name
-            return lambda batch: session.run(None, {name: batch})[0]
+    if uses_onnx:
+        session = _onnx_session(backbone)
+        name = session.get_inputs()[0].name
+        return lambda batch: session.run(None, {name: batch})[0]
     model = _pooled(backbone, weights)
-    return lambda batch: model.predict_on_batch(batch)
+
+    def forward(batch: np.ndarray) -> np.ndarray:
+        # A batch of another size would be compiled anew. ONNX Runtime gives an image the same bits
+        # in any company; here the place in the batch shows in the last digits.
+        short = [(0, BATCH - len(batch)), *[(0, 0)] * (batch.ndim - 1)]
+        return model.predict_on_batch(np.pad(batch, short, mode="edge"))[: len(batch)]
+
+    return forward
 
 
 def _pooled(backbone: str, weights) -> keras.Model:
     network = load_backbone(backbone, weights, (None, None, 3))
     network.trainable = False
-    pooled = keras.layers.GlobalAveragePooling2D()(network.output)
+    # In float32 under mixed precision, too: a mean in half of the digits would lose more of them.
+    pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(network.output)
     return keras.Model(network.input, pooled, name=f"{network.name}_features")
 
 
@@ -135,23 +147,37 @@ def onnx_file(backbone: str, weights: str | None = "imagenet") -> Path:
                 "Keras exports to ONNX from its TensorFlow backend, with tf2onnx installed; "
                 'use engine="keras" here.'
             )
-        _export_onnx(_pooled(backbone, weights), path)
+        with devices.full_precision():
+            model = _pooled(backbone, weights)
+        _export_onnx(model, path)
     return path
 
 
+def _uses_onnx(backbone: str, engine: str) -> bool:
+    if engine == "auto":
+        return not devices.gpus() and _has_onnx(backbone)
+    return engine == "onnx"
+
+
 @functools.cache
-def _onnx_session(backbone: str, required: bool):
-    """An ONNX Runtime session, or None where one cannot be had and none is required."""
-    if not required and not _has_onnx(backbone):
-        return None
-    path = onnx_file(backbone)
+def _onnx_session(backbone: str):
     import onnxruntime
 
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    def open_file():
+        return onnxruntime.InferenceSession(
+            str(onnx_file(backbone)), providers=["CPUExecutionProvider"]
+        )
+
+    try:
+        return open_file()
+    except Exception:  # a damaged file; ONNX Runtime has errors of its own for every way
+        _onnx_path(backbone).unlink(missing_ok=True)
+        return open_file()
 
 
 def _onnx_path(backbone: str, weights: str | None = "imagenet") -> Path:
-    key = _weights_key(backbone) if weights else f"random-keras-{metadata.version('keras')}"
+    exported = f"keras-{keras.__version__}"
+    key = f"{_weights_key(backbone)}-{exported}" if weights else f"random-{exported}"
     return config.cache_dir("onnx") / f"{backbone}-{key}.onnx"
 
 
@@ -174,18 +200,23 @@ def _export_onnx(model: keras.Model, path: Path) -> None:
 def _weights_key(backbone: str) -> str:
     if backbone in lite.SCALES:
         return config.file_key(lite.SCALES[backbone].weights_path())
-    return f"keras-{metadata.version('keras')}"
+    # Keras checks what it downloads against hashes that come with it.
+    return "of-keras"
 
 
-def _key(images: np.ndarray, backbone, size, prepare, interpolation, uses_onnx: bool) -> str:
-    """A key that changes with the pixels, the weights, the preparation or the engine's version."""
-    run_by = "onnxruntime" if uses_onnx else "keras"
-    # TensorFlow goes unnamed, as it did before there were others: what is cached stays good.
-    engine = run_by if uses_onnx or config.backend() == "tensorflow" else config.backend()
+def _kind(images: np.ndarray, backbone, size, prepare, interpolation, uses_onnx: bool) -> str:
+    """What features of one image have to share to be equal: all but the pixels themselves."""
+    # Preprocessing is the backend's in any case.
+    backend = config.backend()
+    version = getattr(sys.modules.get(backend), "__version__", None)
+    engine = [tlcourse.__version__, keras.__version__, backend, version]
+    if uses_onnx:
+        engine.append(f"onnxruntime {metadata.version('onnxruntime')}")
+    else:
+        engine += [keras.config.dtype_policy().name, devices.gpus()]
+    layer = _preparation(backbone, size, prepare is not None, interpolation)
     said = (
-        images.shape, images.dtype.str, backbone, _weights_key(backbone), size, prepare,
-        interpolation, engine, metadata.version(run_by),
+        images.shape[1:], images.dtype.str, backbone, _weights_key(backbone), layer.size,
+        layer.interpolation, layer.mode, preprocessing.MODES[layer.mode], prepare, engine,
     )  # fmt: skip
-    digest = hashlib.blake2b(repr(said).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(images))
-    return digest.hexdigest()
+    return hashlib.blake2b(repr(said).encode(), digest_size=16).hexdigest()

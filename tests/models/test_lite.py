@@ -88,3 +88,14 @@ def test_conversion_happens_once(monkeypatch, tmp_path):
     monkeypatch.setattr(lite, "read_state_dict", lambda path: pytest.fail("converted again"))
     assert lite.converted_weights("efficientnet-lite0") == path
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_damaged_weights_are_converted_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(lite.config, "cache_dir", lambda *_: tmp_path)
+    kernel, _ = lite.classifier_weights("efficientnet-lite0")
+    path = lite.converted_weights("efficientnet-lite0")
+    whole = path.read_bytes()
+    for content in (whole[:-100], whole[:500] + b"x" + whole[501:]):
+        path.write_bytes(content)
+        assert (lite.classifier_weights("efficientnet-lite0")[0] == kernel).all()
+        assert path.stat().st_size == len(whole)

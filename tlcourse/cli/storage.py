@@ -1,5 +1,6 @@
 """What is embedded, cached and downloadable, and how much room it takes."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -48,13 +49,19 @@ def clear_caches() -> int:
     for name in CACHES:
         folder = config.cache_dir(name)
         freed += size(folder)
-        shutil.rmtree(folder)
+        # A notebook that runs may write there right now; what it has just written may stay.
+        shutil.rmtree(folder, ignore_errors=True)
     return freed
 
 
 def size(folder: Path) -> int:
     """Bytes that the files below a folder take; 0 if it is not there."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for path in folder.rglob("*"):
+        # A notebook that runs may delete or rename it at any time.
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def state(name: str) -> str:
@@ -94,7 +101,10 @@ def _caches() -> Table:
     table.add_column("holds")
     for name, holds in CACHES.items():
         table.add_row(name, _readable(size(config.cache_dir(name))), holds)
-    table.caption = "tlcourse data --clear deletes them; what is needed is made again."
+    table.caption = (
+        "tlcourse data --clear deletes them; what is needed is made again. Frozen features stay "
+        f"below {_readable(config.cache_limit())} (TLCOURSE_CACHE_LIMIT, in GB)."
+    )
     keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models"
     if keras.is_dir():
         table.add_row(str(keras), _readable(size(keras)), "Keras' own weights; never cleared here")

@@ -154,23 +154,37 @@ def _block(inputs, name, stage, channels, stride):
 
 def load_imagenet(model: keras.Model, name: str) -> None:
     """Put the packaged ImageNet weights into a model made by `build`, in place."""
-    with np.load(converted_weights(name)) as arrays:
-        for layer in model.layers:
-            count = len(layer.weights)
-            if count:
-                layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(count)])
+    arrays = _arrays(name)
+    for layer in model.layers:
+        count = len(layer.weights)
+        if count:
+            layer.set_weights([arrays[f"{layer.name}/{i}"] for i in range(count)])
 
 
 def classifier_weights(name: str) -> tuple[np.ndarray, np.ndarray]:
     """The ImageNet classification layer: kernel `(1280, 1000)` and bias `(1000,)`, float32."""
-    with np.load(converted_weights(name)) as arrays:
-        return arrays["predictions/0"], arrays["predictions/1"]
+    arrays = _arrays(name)
+    return arrays["predictions/0"], arrays["predictions/1"]
+
+
+def _arrays(name: str) -> dict[str, np.ndarray]:
+    path = converted_weights(name)
+    try:
+        return _read(path)
+    except Exception:  # damage shows in many ways, and the package has it all still
+        path.unlink(missing_ok=True)
+        return _read(converted_weights(name))
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as arrays:
+        return dict(arrays)
 
 
 def converted_weights(name: str) -> Path:
     """Path of the weights in Keras' layout, converted from the package the first time.
 
-    The file is keyed by the size and date of its source and moved into place when complete, so
+    The file is keyed by what its source holds and moved into place when complete, so
     that an interrupted or concurrent conversion never leaves a half-written one.
     """
     scale = SCALES[name]

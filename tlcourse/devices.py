@@ -1,0 +1,155 @@
+"""What computes: the GPUs of this machine, half precision where it is safe, several at once.
+
+Nothing here imports Keras or a backend before it is called.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+
+PRECISIONS = ("full", "mixed")
+# Fisher information squares gradients, and the chapters on forgetting, freezing, preprocessing and
+# explaining compare numbers that half precision rounds.
+FULL_PRECISION_CHAPTERS = ("04", "05", "07", "10")
+# The first generation of NVIDIA's cards with bfloat16.
+_BFLOAT16_FROM = (8, 0)
+
+
+def gpus() -> list[str]:
+    """The GPUs that the backend of Keras sees, by its own names; empty without any."""
+    return [name for name, _ in _gpus()]
+
+
+def _gpus() -> list[tuple[str, tuple[int, int]]]:
+    """Each GPU with its compute capability, (0, 0) where it has none to tell."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        found = tf.config.list_physical_devices("GPU")
+        details = [tf.config.experimental.get_device_details(device) for device in found]
+        return [
+            (device.name, said.get("compute_capability", (0, 0)))
+            for device, said in zip(found, details, strict=True)
+        ]
+    if backend == "torch":
+        import torch
+
+        count = torch.cuda.device_count()
+        return [(f"cuda:{i}", torch.cuda.get_device_capability(i)) for i in range(count)]
+    import jax
+
+    return [
+        (f"gpu:{device.id}", _as_pair(getattr(device, "compute_capability", "0.0")))
+        for device in jax.devices()
+        if device.platform == "gpu"
+    ]
+
+
+def _as_pair(said: str) -> tuple[int, int]:
+    major, _, minor = str(said).partition(".")
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+
+
+def asked_for_mixed() -> bool:
+    """Whether the environment variable `TLCOURSE_PRECISION` asks for mixed precision.
+
+    Raises:
+        ValueError: it says neither "full" nor "mixed".
+    """
+    said = os.environ.get("TLCOURSE_PRECISION") or "full"
+    if said not in PRECISIONS:
+        raise ValueError(f"TLCOURSE_PRECISION is {said!r}; write one of {', '.join(PRECISIONS)}.")
+    return said == "mixed"
+
+
+def precision_for(chapter: str, profile: str) -> str:
+    """The dtype policy of Keras that a chapter is to run with.
+
+    Mixed precision is opt-in, because it changes what a chapter measures. It is bfloat16, which has
+    the range of float32, so that small gradients do not vanish and no loss has to be scaled.
+
+    Args:
+        chapter: two digits.
+        profile: "quick" or "full".
+
+    Returns:
+        "mixed_bfloat16" where `TLCOURSE_PRECISION` is "mixed", the profile is full, every GPU here
+        computes in bfloat16 and the chapter does not depend on more digits; otherwise "float32".
+
+    Raises:
+        ValueError: as in `asked_for_mixed`.
+    """
+    if not asked_for_mixed() or profile != "full" or chapter in FULL_PRECISION_CHAPTERS:
+        return "float32"
+    found = _gpus()
+    fits = found and all(capability >= _BFLOAT16_FROM for _, capability in found)
+    return "mixed_bfloat16" if fits else "float32"
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """Build models in float32 here, whatever the policy is outside."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@contextlib.contextmanager
+def spread(devices: Sequence[str] | None = None) -> Iterator[int]:
+    """Train what is built here on several local devices at once, each on a share of every batch.
+
+    The batch stays as large as it is on one device, and so does the result, within rounding, if all
+    batches divide by the number of devices; `training.train` refuses those that do not. The shares
+    of a BatchNormalization that is trained are normalised each by itself under TensorFlow, and
+    together under JAX.
+
+    Args:
+        devices: their names, such as ["GPU:0", "GPU:1"]; by default all GPUs that are seen.
+
+    Yields:
+        How many devices there are. With fewer than two nothing is changed.
+
+    Raises:
+        ValueError: the backend is neither TensorFlow nor JAX, and there are several.
+    """
+    import keras
+
+    names = list(gpus() if devices is None else devices)
+    backend = keras.backend.backend()
+    if len(names) < 2:
+        yield len(names) or 1
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        short = [name.removeprefix("/physical_device:") for name in names]
+        with tf.distribute.MirroredStrategy(short).scope():
+            yield len(names)
+    elif backend == "jax":
+        with keras.distribution.DataParallel(devices=[name.lower() for name in names]).scope():
+            yield len(names)
+    else:
+        raise ValueError(
+            f"{len(names)} devices cannot share the work under {backend}; set KERAS_BACKEND to "
+            "tensorflow or jax before Python starts, or name one device."
+        )
+
+
+def sharing() -> int:
+    """How many devices share each batch right now; 1 outside of `spread`."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().num_replicas_in_sync
+    spread_over = keras.distribution.distribution() if backend == "jax" else None
+    return 1 if spread_over is None else int(spread_over.device_mesh.devices.size)
