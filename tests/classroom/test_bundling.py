@@ -67,12 +67,24 @@ def test_a_bundle_has_all_but_the_solutions(tmp_path, pip):
     }
 
 
-def test_data_sets_come_along(tmp_path, pip, no_slides, monkeypatch):
-    kept = tmp_path / "cifar10-1234.npz"
-    np.savez(kept, x=np.zeros(3))
-    monkeypatch.setattr(data, "fetch", lambda name: kept)
-    bundling.make(tmp_path / "room", fetch=["cifar10"], say=lambda _: None)
-    assert (tmp_path / "room" / "data" / "cifar10.npz").read_bytes() == kept.read_bytes()
+def test_data_sets_come_along_and_load_in_the_room(tmp_path, pip, no_slides, monkeypatch):
+    x, y = np.arange(80, dtype="uint8").reshape(20, 2, 2, 1), np.arange(20) % 10
+    downloaded = data.Dataset(
+        "cifar10", x, y, x[:10], y[:10], tuple("abcdefghij"), data.DATASETS["cifar10"]
+    )
+    monkeypatch.setattr(data, "load", lambda name: downloaded)
+    said = []
+    bundling.make(tmp_path / "room", fetch=["cifar10", "animals"], say=said.append)
+    monkeypatch.undo()
+    monkeypatch.setenv("TLCOURSE_DATA", str(tmp_path / "room" / "data"))
+    there = data.load("cifar10")
+    np.testing.assert_array_equal(there.x_train, x)
+    assert there.y_test.tolist() == y[:10].tolist()
+    assert there.class_names == tuple("abcdefghij")
+    card = (tmp_path / "room" / "data" / "cifar10.txt").read_text(encoding="utf-8")
+    assert "licence" in card and "Krizhevsky 2009" in card
+    assert not (tmp_path / "room" / "data" / "animals.npz").exists()
+    assert "Data: animals comes with the install." in said
 
 
 def test_made_again_it_leaves_nothing_old_behind(tmp_path, pip, no_slides):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+
 import tlcourse
 from tlcourse import config, data
 from tlcourse.classroom import slides
@@ -72,8 +74,11 @@ def make(
     for notebook in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         slides.write(notebook, folder / "slides" / f"{notebook.stem}.html")
     for name in fetch:
-        say(f"Data: {name}.")
-        shutil.copy(data.fetch(name), folder / "data" / f"{name}.npz")
+        if data.DATASETS[name].offline:
+            say(f"Data: {name} comes with the install.")
+        else:
+            say(f"Data: {name}.")
+            _write_data(data.load(name), folder / "data")
 
     shutil.copy(root / "constraints.txt", folder)
     installer = resources.files("tlcourse.classroom") / "files" / "install.py"
@@ -118,6 +123,16 @@ def _check(folder: Path, extras: Sequence[str], fetch: Sequence[str]) -> None:
         )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "bundle.json").exists():
         raise ValueError(f"{folder} has other things in it; name a new folder.")
+
+
+def _write_data(dataset: data.Dataset, folder: Path) -> None:
+    """What `data.load` reads through TLCOURSE_DATA, and beside it the data card with the licence."""
+    np.savez(
+        folder / f"{dataset.name}.npz",
+        x_train=dataset.x_train, y_train=dataset.y_train, x_test=dataset.x_test,
+        y_test=dataset.y_test, class_names=np.array(dataset.class_names),
+    )  # fmt: skip
+    (folder / f"{dataset.name}.txt").write_text(f"{dataset.card}\n", encoding="utf-8")
 
 
 def _gather(root: Path, wheels: Path, extras: Sequence[str]) -> None:
