@@ -126,7 +126,7 @@ def _check(folder: Path, extras: Sequence[str], fetch: Sequence[str]) -> None:
 
 
 def _write_data(dataset: data.Dataset, folder: Path) -> None:
-    """What `data.load` reads through TLCOURSE_DATA, and beside it the data card with the licence."""
+    """What `data.load` reads through TLCOURSE_DATA; beside it the data card, for the licence."""
     np.savez(
         folder / f"{dataset.name}.npz",
         x_train=dataset.x_train, y_train=dataset.y_train, x_test=dataset.x_test,
