@@ -32,7 +32,7 @@ def make(site: Path) -> int:
     """Build the site; the exit status of Sphinx, for which a warning is an error."""
     pages, read = (site.with_name(f"{site.name}-{part}") for part in ("pages", "read"))
     gather(pages)
-    options = ["-W", "--keep-going", "-q", "-c", DOCS, "-d", read]
+    options = ["-W", "--keep-going", "-E", "-q", "-c", DOCS, "-d", read]
     return sphinx([*map(str, options), str(pages), str(site)])
 
 
@@ -45,11 +45,15 @@ def gather(pages: Path) -> None:
             ignore=lambda _, names: [n for n in names if not n.endswith((".ipynb", ".png"))],
         )  # fmt: skip
     for file in (ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("*.json")):
+        text = file.read_text(encoding="utf-8")
         # Sphinx follows links to anchors that it knows as its own.
-        text = re.sub(
-            r'^<a id="([\w-]+)"></a>$', r"(\1)=", file.read_text(encoding="utf-8"), flags=re.M
-        )
+        text = re.sub(r'^<a id="([\w-]+)"></a>$', r"(\1)=", text, flags=re.MULTILINE)
         (pages / file.name).write_text(text, encoding="utf-8")
+    index = pages / "index.md"
+    text = index.read_text(encoding="utf-8")
+    listed = {"index", *text.splitlines()}
+    others = sorted(page.stem for page in DOCS.glob("*.md") if page.stem not in listed)
+    index.write_text(text.replace("OTHER PAGES", "\n".join(others)), encoding="utf-8")
     for name, text in (*ledger(pages), *reference()):
         (pages / name).parent.mkdir(exist_ok=True)
         (pages / name).write_text(text, encoding="utf-8")

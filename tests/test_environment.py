@@ -170,17 +170,6 @@ def test_every_direct_dependency_has_its_line_and_no_line_is_left_over():
     assert len(documented) == len(rows)
 
 
-# docs/index.md
-
-
-def test_every_page_of_docs_is_in_the_table_of_contents_of_the_site():
-    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"}
-    trees = re.findall(
-        r"^```\{toctree\}\n(.*?)^```", text("docs/index.md"), re.MULTILINE | re.DOTALL
-    )
-    assert pages - {line for tree in trees for line in tree.splitlines()} == set()
-
-
 # workflows
 
 

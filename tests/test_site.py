@@ -86,6 +86,11 @@ class Page(HTMLParser):
         self.loaded, self.links, self.anchors = [], [], set()
         self.feed(text)
 
+    def handle_data(self, data):
+        if self.lasttag == "script":
+            # What a script would load later, when somebody clicks.
+            self.loaded += re.findall(r"""\b(?:src|href)\s*=\s*["']((?:https?:)?//[^"']+)""", data)
+
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.anchors |= {attrs[key] for key in ("id", "name") if attrs.get(key)}
@@ -134,9 +139,12 @@ def test_what_is_loaded_from_elsewhere_and_what_is_missing_is_seen(tmp_path):
         '<script src="https://cdn.org/x.js"></script><img src="//cdn.org/x.png"><p id="here">'
         '<img src="data:image/png;base64,xx"><a href="https://arxiv.org">x</a>'
         '<a href="#here">x</a><a href="#gone">x</a><a href="b.ipynb">x</a>'
+        "<script>script.src = 'https://cdn.org/late.js'; a.href = 'a.html'</script>"
     )
     page = Page((tmp_path / "a.html").read_text())
-    assert [x for x in page.loaded if elsewhere(x)] == ["https://cdn.org/x.js", "//cdn.org/x.png"]
+    assert [address.split("/")[-1] for address in page.loaded if elsewhere(address)] == [
+        "x.js", "x.png", "late.js",
+    ]  # fmt: skip
     assert broken(tmp_path) == ["a.html: #gone", "a.html: b.ipynb"]
 
 
