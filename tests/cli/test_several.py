@@ -316,17 +316,17 @@ def test_workers_elsewhere_run_the_chapters_and_the_results_come_here(folder, tm
 
 def test_a_scheduler_that_goes_away_ends_the_run_with_a_sentence(folder, tmp_path, address):
     where, scheduler, _ = address
-    toy(folder, "01")
-    toy(folder, "02", WAIT)
+    toy(folder, "02")  # known to take longer, so it is first
+    toy(folder, "01", WAIT)
     process = start(folder, "--scheduler", where)
     with ended(process):
-        wait_for(lambda: "02 0" in runs(folder))
+        wait_for(lambda: "01 0" in runs(folder))
         scheduler.kill()
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 1 and "Traceback" not in output, output
     assert "The scheduler went away. The same command with the same --out goes on." in output
     statuses = [one["status"] for one in results(tmp_path / "out").values()]
-    assert statuses == ["done", "failed"]
+    assert statuses == ["failed", "done"]
 
 
 @pytest.mark.parametrize("where", ["tcp://127.0.0.1:1", "127.0.0.1:1", "nonsense://here", "x"])
