@@ -16,6 +16,8 @@ from pathlib import Path
 import platformdirs
 import pooch
 
+from tlcourse import devices
+
 PROFILES = ("quick", "full")
 # Keras has more backends; the others predict and do not train.
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -252,7 +254,8 @@ def begin(chapter: str, profile: str = "quick", seed: int = 0) -> Run:
         The `Run`, which chooses sizes and seeds.
 
     Raises:
-        ValueError: an unknown profile, a negative seed, or a backend that is not installed.
+        ValueError: an unknown profile, a negative seed, a backend that is not installed, or a
+            precision that is unknown, see `devices.precision_for`.
     """
     global _current
     if profile not in PROFILES:
@@ -260,6 +263,10 @@ def begin(chapter: str, profile: str = "quick", seed: int = 0) -> Run:
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"SEED is {seed!r}; write a whole number, 0 or more.")
     set_seed(seed)
+    if devices.asked_for_mixed():
+        import keras
+
+        keras.config.set_dtype_policy(devices.precision_for(chapter, profile))
     logging.getLogger("tensorflow").addFilter(_worth_telling)
     _current = Run(chapter, profile, seed)
     return _current

@@ -4,6 +4,7 @@ Nothing here imports Keras or a backend before it is called.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Sequence
 
@@ -127,10 +128,7 @@ def spread(devices: Sequence[str] | None = None) -> Iterator[int]:
     if len(names) < 2:
         yield len(names) or 1
     elif backend == "tensorflow":
-        import tensorflow as tf
-
-        short = [name.removeprefix("/physical_device:") for name in names]
-        with tf.distribute.MirroredStrategy(short).scope():
+        with _mirrored(tuple(names)).scope():
             yield len(names)
     elif backend == "jax":
         with keras.distribution.DataParallel(devices=[name.lower() for name in names]).scope():
@@ -140,6 +138,17 @@ def spread(devices: Sequence[str] | None = None) -> Iterator[int]:
             f"{len(names)} devices cannot share the work under {backend}; set KERAS_BACKEND to "
             "tensorflow or jax before Python starts, or name one device."
         )
+
+
+@functools.cache
+def _mirrored(names: tuple[str, ...]):
+    # A second strategy would number its exchanges from the start again, and TensorFlow takes them
+    # for those of the first: "shape mismatch in the collective instance".
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(
+        [name.removeprefix("/physical_device:") for name in names]
+    )
 
 
 def sharing() -> int:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import keras
 import numpy as np
 
-from tlcourse import evaluation
-from tlcourse.training.loop import History, _has_gpu
+from tlcourse import devices, evaluation
+from tlcourse.training.loop import History
 
 MISSING = -1  # the label of an example that has none
 
@@ -258,7 +258,7 @@ def train(
 
 def compile_outputs(model: keras.Model, optimizer, losses: Mapping[str, object]) -> None:
     """Compile a loss for each named output, in the way that is fastest where it runs."""
-    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not _has_gpu()
+    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not devices.gpus()
     optimizer.build(model.trainable_variables)
     model.compile(optimizer, dict(losses), jit_compile=False if on_tensorflow_cpu else "auto")
 

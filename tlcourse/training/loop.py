@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from tlcourse import devices
 from tlcourse.freezing import structure
 from tlcourse.training.rates import are_numbers, each, optimizer_for
 
@@ -17,7 +18,7 @@ def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer
     Keras compiles with XLA by default. On a CPU that takes longer to start and runs slower, so it
     is left to accelerators; `benchmarks/` holds the comparison.
     """
-    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not _has_gpu()
+    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not devices.gpus()
     # TensorFlow traces a step a second time if variables are made in it; so they are made here, the
     # metric's by giving an object in place of a name. It halves the wait before the first step.
     optimizer.build(model.trainable_variables)
@@ -27,12 +28,6 @@ def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
         jit_compile=False if on_tensorflow_cpu else "auto",
     )
-
-
-def _has_gpu() -> bool:
-    import tensorflow as tf
-
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 @dataclass
@@ -140,9 +135,13 @@ def train(
 
     Raises:
         ValueError: a rate or a number of epochs that is not positive, labels beyond the model's
-            classes, or nothing to train.
+            classes, nothing to train, or batches that several devices cannot share equally.
     """
     check_task(model, x, y, epochs)
+    _check_shares(len(x), batch_size)
+    # TensorFlow scores an odd image where it fits; JAX cannot.
+    if validation is not None and keras.backend.backend() == "jax":
+        _check_shares(len(validation[0]), batch_size)
     order = [_Order()] if keras.backend.backend() == "torch" else []
     _compile_or_reset(model, optimizer, learning_rate)
     clock = _Clock()
@@ -175,6 +174,21 @@ def check_task(model: keras.Model, x: np.ndarray, y: np.ndarray, epochs: int) ->
         )
     if not model.trainable_variables:
         raise ValueError("Nothing in the model is trainable; unfreeze a part before training.")
+
+
+def _check_shares(images: int, batch_size: int) -> None:
+    """Refuse batches of which some devices would get more than others, under `devices.spread`.
+
+    Their images would weigh less, so the result would not be that of one device.
+    """
+    shares = devices.sharing()
+    for batch in (min(batch_size, images), images % batch_size):
+        if batch % shares:
+            raise ValueError(
+                f"{images} images in batches of {batch_size} make a batch of {batch}, which "
+                f"{shares} devices cannot share equally; give {images - batch % shares} images, or "
+                f"a batch_size that {shares} divides, or train outside devices.spread()."
+            )
 
 
 @dataclass

@@ -1,0 +1,164 @@
+"""Two virtual CPU devices stand for two GPUs; they have to be set up before a backend starts."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from tlcourse import config, devices
+from tlcourse.models import build_classifier, small_cnn
+
+TRAIN = """
+import sys
+import numpy as np
+from tlcourse import config, devices
+config.backend()
+import keras
+names = ["CPU:0", "CPU:1"]
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+from tlcourse import training
+
+x = np.random.default_rng(0).normal(size=(48, 6)).astype("float32")
+y = np.arange(48) % 3
+
+def trained(batch_norm, together=False):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    hidden = keras.layers.Dense(4, "relu")(inputs)
+    if batch_norm:
+        hidden = keras.layers.BatchNormalization(momentum=0.5, synchronized=together)(hidden)
+    outputs = keras.layers.Dense(3, "softmax", name="head")(hidden)
+    model = keras.Model(inputs, outputs)
+    history = training.train(model, x, y, epochs=2, learning_rate=0.05)
+    return np.concatenate([w.ravel() for w in model.get_weights()]), history["loss"]
+
+on_tensorflow = keras.backend.backend() == "tensorflow"
+for settings in ((False,), (True,), (True, on_tensorflow)):
+    alone, losses = trained(*settings)
+    with devices.spread(names) as count:
+        assert count == devices.sharing() == 2
+        shared, shared_losses = trained(*settings)
+    if settings == (False,):
+        np.testing.assert_allclose(shared_losses, losses, atol=1e-5)
+    print("apart", float(np.abs(alone - shared).max()))
+
+def classifier():
+    keras.utils.set_random_seed(0)
+    images = keras.Input((8, 8, 1))
+    base_in = keras.Input((8, 8, 1))
+    maps = keras.layers.Conv2D(4, 3, activation="relu", name="block1_conv")(base_in)
+    base = keras.Model(base_in, keras.layers.Conv2D(4, 3, name="block2_conv")(maps), name="base")
+    pooled = keras.layers.GlobalAveragePooling2D()(base(images))
+    return keras.Model(images, keras.layers.Dense(3, "softmax", name="head")(pooled))
+
+pictures = np.random.default_rng(1).normal(size=(48, 8, 8, 1)).astype("float32")
+settings = {"last": 1, "epochs": 2, "learning_rate": 0.05}
+alone, shared = classifier(), None
+training.fine_tune(alone, pictures, y, **settings)
+with devices.spread(names):
+    shared = classifier()
+    training.fine_tune(shared, pictures, y, **settings)
+pairs = zip(alone.get_weights(), shared.get_weights(), strict=True)
+print("apart", max(float(np.abs(a - b).max()) for a, b in pairs))
+assert devices.sharing() == 1
+with devices.spread(names):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, "softmax")])
+    try:
+        training.train(model, x[:35], y[:35], epochs=1, learning_rate=0.1)
+    except ValueError as error:
+        print(error)
+"""
+
+
+def on_two_devices(backend) -> list[str]:
+    env = os.environ | {
+        "KERAS_BACKEND": backend,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN], env=env, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_train_what_one_trains(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    *apart, refusal = on_two_devices(backend)[-5:]
+    plain, normed, synchronized, tuned = (float(line.split()[-1]) for line in apart)
+    assert max(plain, synchronized, tuned) < 1e-5
+    # TensorFlow normalises each half of a batch by itself, JAX the whole.
+    assert normed > 1e-3 if backend == "tensorflow" else normed < 1e-5
+    assert "a batch of 3, which 2 devices cannot share equally; give 34 images" in refusal
+
+
+def test_with_one_device_nothing_is_changed():
+    before = config.backend()
+    with devices.spread([]) as count:
+        assert count == devices.sharing() == 1
+    assert config.backend() == before
+
+
+def test_a_backend_that_cannot_share_says_so(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ValueError, match="set KERAS_BACKEND"), devices.spread(["a", "b"]):
+        pass
+
+
+NEW, OLD = ("GPU:0", (9, 0)), ("GPU:1", (7, 5))
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "chapter", "profile", "policy"),
+    [
+        ("mixed", [NEW], "01", "full", "mixed_bfloat16"),
+        ("mixed", [NEW, OLD], "01", "full", "float32"),
+        ("mixed", [], "01", "full", "float32"),
+        ("mixed", [NEW], "01", "quick", "float32"),
+        ("mixed", [NEW], "04", "full", "float32"),
+        ("full", [NEW], "01", "full", "float32"),
+        ("", [NEW], "01", "full", "float32"),
+    ],
+)
+def test_half_precision_is_asked_for_and_only_where_it_is_safe(
+    monkeypatch, asked, found, chapter, profile, policy
+):
+    monkeypatch.setattr(devices, "_gpus", lambda: found)
+    monkeypatch.setenv("TLCOURSE_PRECISION", asked)
+    assert devices.precision_for(chapter, profile) == policy
+
+
+def test_an_unknown_precision_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setenv("TLCOURSE_PRECISION", "half")
+    with pytest.raises(ValueError, match="'half'; write one of full, mixed"):
+        devices.precision_for("01", "full")
+
+
+def test_a_chapter_begins_with_its_precision(monkeypatch):
+    monkeypatch.setattr(devices, "_gpus", lambda: [NEW])
+    monkeypatch.setattr(config, "_current", None)
+    monkeypatch.setenv("TLCOURSE_PRECISION", "mixed")
+    try:
+        config.begin("01", "full")
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        with devices.full_precision():
+            assert keras.config.dtype_policy().name == "float32"
+        for model in (small_cnn(3), build_classifier(3, weights=None)):
+            assert model.get_layer("head").compute_dtype == "float32"
+            assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+        assert small_cnn(3).get_layer("block1_conv").compute_dtype == "bfloat16"
+        config.begin("04", "full")
+        assert keras.config.dtype_policy().name == "float32"
+    finally:
+        keras.config.set_dtype_policy("float32")
