@@ -23,7 +23,7 @@ _QUIZ_STYLE = """
 _CARD_STYLE = """
 .flashcardtext { font-size: 15pt !important; line-height: 1.35; }
 .back .flashcardtext { font-size: 11.5pt !important; }
-.next { opacity: 0.75; white-space: nowrap; }
+.next { color: var(--jp-content-font-color1, inherit); opacity: 0.75; white-space: nowrap; }
 """
 
 
