@@ -229,6 +229,8 @@ def _client(jobs: int, scheduler: str | None) -> Iterator:
         "distributed.scheduler.allowed-failures": RETRIES,
         # No task waits at a worker that is busy.
         "distributed.scheduler.worker-saturation": 1.0,
+        # A worker looks a hundred times a second at what its thread does: a tenth of a core.
+        "distributed.worker.profile.enabled": False,
         # Each also has a web server; let it show nothing.
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
