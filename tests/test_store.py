@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tlcourse import config, store
+from tlcourse.cli import storage
 from tlcourse.store import Shelf, keys_of
 
 
@@ -199,3 +200,13 @@ def test_a_limit_that_is_no_size_is_refused_in_a_sentence(monkeypatch, said):
     monkeypatch.setenv("TLCOURSE_CACHE_LIMIT", said)
     with pytest.raises(ValueError, match="write gigabytes, such as 2 or 0.5"):
         config.cache_limit()
+
+
+def test_clearing_takes_all_rows_even_under_a_running_notebook(tmp_path, items, monkeypatch):
+    monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
+    shelf, asked = Shelf(config.cache_dir("features", "kind")), []
+    for _ in range(2):
+        shelf.complete(keys_of(items), sums(items, asked))
+        assert storage.clear_caches() > 0
+        assert not list(tmp_path.rglob("*.npz"))
+    assert asked == [list(range(8))] * 2
