@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,14 @@ def main(
         jobs["course"] = chapters.whole
     elif course:
         jobs["course"] = lambda: chapters.given(course)
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["TLCOURSE_CACHE"] = cache
+        failed = _measure(jobs, smoke, out)
+    raise typer.Exit(int(failed))
+
+
+def _measure(jobs: dict[str, Callable[[], list[Row]]], smoke: bool, out: Path | None) -> bool:
+    """Run each, and write after each, so that a fault in a later one costs only that one."""
     results = report.load(out / report.RESULTS.name if out else report.RESULTS)
     failed = False
     for name, job in jobs.items():
@@ -73,21 +82,18 @@ def main(
         console.print(f"{name}: {seconds:.0f} s", style="bold", highlight=False)
         for row in rows:
             console.print(f"  {_said(row)}", markup=False, highlight=False, soft_wrap=True)
-        # After each, so that a fault in a later one costs only that one.
         report.write(results, out)
     for line in report.problems(results) if out is None else []:
         console.print(f"Not to be committed: {line}", style="yellow", markup=False, highlight=False)
     console.print(
         f"Table and figure: {out or report.TABLE.parent}", highlight=False, soft_wrap=True
     )
-    raise typer.Exit(int(failed))
+    return failed
 
 
 def _run(module: str, smoke: bool) -> list[Row]:
-    """The rows of one benchmark, from empty caches; in a process of its own where it counts."""
-    with tempfile.TemporaryDirectory() as cache:
-        os.environ["TLCOURSE_CACHE"] = cache
-        return rows_of(module, smoke) if smoke else fresh(rows_of, module, smoke)
+    """The rows of one benchmark, in a process of its own where it counts."""
+    return rows_of(module, smoke) if smoke else fresh(rows_of, module, smoke)
 
 
 def _said(row: Row) -> str:

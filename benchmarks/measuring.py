@@ -99,7 +99,7 @@ def alternate(
     """Seconds of each side in each round: A, B, A, B, and so on.
 
     Args:
-        sides: what to time, by name.
+        sides: what to time, by name. One that returns a float has kept its own time.
         rounds: how often.
         before: called with the name of a side before its clock starts, to put things back.
 
@@ -114,8 +114,9 @@ def alternate(
         for name, side in sides.items():
             before(name)
             start = time.perf_counter()
-            side()
-            seconds[name].append(time.perf_counter() - start)
+            kept = side()
+            taken = time.perf_counter() - start
+            seconds[name].append(kept if isinstance(kept, float) else taken)
     return seconds
 
 
@@ -131,8 +132,8 @@ def fresh(function: Callable, *arguments):
     The function has to be one that another process can import.
     """
     context = multiprocessing.get_context("spawn")
-    # `backend` sets up TensorFlow, and has to run before the function's module imports it.
-    with ProcessPoolExecutor(1, mp_context=context, initializer=config.backend) as pool:
+    # It sets up TensorFlow, so it has to run before the function's module is imported.
+    with ProcessPoolExecutor(1, context, initializer=config.set_seed, initargs=(0,)) as pool:
         return pool.submit(function, *arguments).result()
 
 

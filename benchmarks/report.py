@@ -42,14 +42,12 @@ def table(results: dict) -> str:
     for name in TITLES:
         if name in results:
             parts.append(_section(name, results[name]))
-    without = [name for name in ("openvino", "torch") if not _has(results, name)]
-    if "torch" in without:
-        parts.append(
-            "PyTorch is not among the course's packages and was not installed here, so the row of "
-            "its tutorial (the backbone as a fixed extractor) is missing. That recipe does what "
-            "the Keras guide does: the frozen base runs in every epoch.\n"
-        )
-    if "openvino" in without:
+    parts.append(
+        "The row of PyTorch's tutorial (the backbone as a fixed extractor) is missing: PyTorch is "
+        "not among the course's packages. That recipe does what the Keras guide does: the frozen "
+        "base runs in every epoch.\n"
+    )
+    if not _has(results, "openvino"):
         parts.append("OpenVINO was not installed here, so its rows are missing.\n")
     return "\n".join(parts)
 
@@ -63,11 +61,8 @@ def _section(name: str, section: dict) -> str:
     lines = [f"## {TITLES[name]}", "", place(section["where"]), ""]
     lines += [_line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
     lines += [_line(_cells(row)) for row in rows]
-    notes: dict[str, list[str]] = {}
-    for row in rows:
-        if row.note:
-            notes.setdefault(row.note, []).append(row.other and f"{row.name}, {row.course}")
-    lines += ["", *(f"- {note}" for note in notes), ""]
+    # Several rows share a note; each is written once.
+    lines += ["", *(f"- {note}" for note in dict.fromkeys(row.note for row in rows) if note), ""]
     return "\n".join(lines)
 
 
@@ -85,7 +80,8 @@ def _cells(row: Row) -> list[str]:
 def place(where: dict) -> str:
     """Commit, date and machine in one sentence."""
     commit = where["commit"][:12] or "unknown"
-    state = f", with {len(where['dirty'])} changed files" if where["dirty"] else ""
+    changed = len(where["dirty"])
+    state = f", with {changed} changed file{'s' * (changed > 1)}" if changed else ""
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     return (
         f"Measured on {where['date']} at commit `{commit}`{state}: {where['processor']}, "
