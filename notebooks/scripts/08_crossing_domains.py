@@ -1155,6 +1155,8 @@ interview.show_flashcards("08")
 # %% [markdown]
 # ## Go on
 #
+# - [Exercises](../exercises/08_crossing_domains.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - Try it: set the share of digits 0 to 4 in experiment 3 to one half, or to one. Or give `deep` a
 #   `strength=0.3`. What does the information say before you look at the accuracy?
 # - Chapter [06](06_which_backbone.ipynb) compares backbones for a target; chapter

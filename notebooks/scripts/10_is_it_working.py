@@ -1065,6 +1065,8 @@ interview.show_flashcards("10")
 # %% [markdown]
 # ## Go on
 #
+# - [Exercises](../exercises/10_is_it_working.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - Try it: set `WORTHWHILE` to 0.1 and to 0.001, guess the verdicts, and run those cells again.
 #   Give the pipeline a folder of your own.
 # - This is the last chapter. [The first](01_what_transfers.ipynb) asked what transfers. Chapter
