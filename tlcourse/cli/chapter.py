@@ -27,6 +27,8 @@ DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
 RETRIES = 2
 # A plot may take long to travel on a busy machine; the default of four seconds is too strict.
 _OUTPUT_TIMEOUT = 60
+# Seconds. To list a kernel's processes is to look at all of the machine; more often costs a chapter.
+_BETWEEN_SAMPLES = 0.5
 
 
 class KernelDied(RuntimeError):
@@ -176,7 +178,7 @@ def _watched(processes: Callable, wanted: Callable[[], bool]) -> Iterator[list[i
     samples, ended = [0], threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.2):
+        while not ended.wait(_BETWEEN_SAMPLES):
             found, held = processes(), 0
             for process in found:
                 with contextlib.suppress(psutil.Error):
