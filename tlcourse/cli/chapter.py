@@ -27,7 +27,7 @@ DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
 RETRIES = 2
 # A plot may take long to travel on a busy machine; the default of four seconds is too strict.
 _OUTPUT_TIMEOUT = 60
-# Seconds. To list a kernel's processes is to look at all of the machine; more often costs a chapter.
+# Seconds. Listing a kernel's processes means looking at all of the machine's, which is not cheap.
 _BETWEEN_SAMPLES = 0.5
 
 
