@@ -16,7 +16,7 @@ from tlcourse import data
 SIDE, CLASSES, BATCH = 96, 10, 32
 BYTES = SIDE * SIDE * 3  # of one picture in memory
 _MEGABYTE = 1 << 20
-# Two decoders of JPEG may round a value to the next one.
+# Two decoders of JPEG do not agree to the last level, and less in colour than in brightness.
 _TOLERANCE = 2.0
 
 
@@ -175,7 +175,8 @@ def _peak(count: int, found: dict) -> Row:
         "image_folder(...).stream",
         [found["bytes"] / _MEGABYTE],
         unit="MiB",
-        note=f"Above the libraries. The pictures themselves: {count * BYTES / _MEGABYTE:,.0f} MiB.",
+        note=f"Memory is counted above the libraries; {count:,} pictures themselves take "
+        f"{count * BYTES / _MEGABYTE:,.0f} MiB.",
     )
 
 

@@ -94,7 +94,7 @@ def _large(sizes: Sizes) -> list[Row]:
         ratio=FASTER,
         goal=Goal(AT_LEAST, 12),
         equal=_equal(course, guide, x_test, y_test),
-        note=f"{_NOTE} Animals and MNIST in one task of {int(y.max()) + 1} classes. The guide ran "
+        note=f"Animals and MNIST in one task of {int(y.max()) + 1} classes. The guide ran "
         f"its {sizes.epochs} epochs once; an epoch took {min(epochs):.3g} to {max(epochs):.3g} s.",
     )
     return [row, _against_one_pass(course, onnx, seconds, passes)]

@@ -28,7 +28,7 @@ side-by-side runs its two sides in turn, A, B, A, B, in one go, and is left out 
 not equal. A ratio is the median over such pairs, with the lowest and the highest in brackets.
 Goals were set before anything was measured, and a missed one stays in the table.
 """
-_COLUMNS = ("what", "the course", "other side", "ratio", "goal", "equal results")
+_COLUMNS = ("what", "measured", "against", "ratio", "goal", "equal results")
 
 
 def load(path: Path = RESULTS) -> dict:
@@ -169,7 +169,7 @@ def figure(results: dict):
     axes.minorticks_off()
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set_xlabel("times as fast as the other side (dot: median; bar: all runs)")
+    axes.set_xlabel("times as fast (dot: median, bar: all runs)")
     axes.legend(loc="lower right")
     where = next(iter(results.values()))["where"]
     axes.set_title(f"{where['processor']}, {where['cores']} cores", fontsize=12)
