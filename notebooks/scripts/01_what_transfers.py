@@ -162,7 +162,8 @@ figure = viz.transfer_against_scratch(SIZES, shown, transfer, scratch, past)
 # small network that never saw ImageNet is ahead. Transfer that does worse than training from scratch
 # is called **negative transfer**.
 #
-# How sure are we? Where bands do not touch, sure. Where they overlap, one run cannot say.
+# How sure are we? Where the bands do not touch, another seed would hardly turn the order. Where
+# they overlap, one run cannot say.
 
 # %%
 for (target, way), percent in guess.items():
@@ -200,7 +201,8 @@ axis = viz.dots(
 )
 # %% [markdown]
 # Surprised? Random filters keep much of an outline, and a head can use it. What ImageNet adds is the
-# distance between the two dots. Without the control you would have credited it with all of it.
+# distance between the two dots. Without the control you would have credited ImageNet with the whole
+# distance from the dashed line.
 
 # %% [markdown]
 # ## Experiment 3: "from scratch needs millions of images"
@@ -225,9 +227,10 @@ print(f"{from_3000:.1%} of the test digits, from 3,000 labels and no pretraining
 # ## How many labels does transfer save?
 #
 # The useful form of "transfer needs ten times less data" is a ratio you read off two curves: at the
-# same accuracy, how many labels does each way need? Above 1, transfer saves labels. Below 1, it
-# costs labels. The experiment cannot show more than 20, which is 1,000 / 50: a dot there means *at
-# least 20*.
+# same accuracy, how many labels does each way need? At 4, training from scratch needs four times as
+# many labels as transfer. At 0.25 it needs a quarter of them, so transfer costs labels. With sizes
+# from 50 to 1,000 the experiment cannot show more than 1,000 / 50 = 20: a dot there means *at least
+# 20*.
 
 # %%
 saved = {
@@ -247,9 +250,12 @@ axis = viz.dots(
 # %% [markdown]
 # ## What the books say, and what we measured
 #
-# Each line below is a **claim**: an assertion with a rule that was written down before the run. The
-# table under it holds your numbers beside those of the committed runs. *Unsettled* means that the
-# rule held for some seeds and failed for others; then nobody should sell it to you as a fact.
+# *The book* in the lines below stands for what textbooks and tutorials on this subject say, in our
+# words. Under each saying stands a **claim**: an assertion with a rule that was written down before
+# the run. The table under it holds your numbers beside those of the committed runs, as mean and
+# interval; where the measure is a list, the right column stays empty, and only the verdicts of
+# those runs count. *Unsettled* means that the rule held for some seeds and failed for others; then
+# nobody should sell it to you as a fact.
 
 # %%
 gain = {
@@ -391,7 +397,8 @@ freezing.freeze(resnet, fraction=0.8)
 # %% [markdown]
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview
