@@ -56,8 +56,8 @@ viz.style()
 #
 # - **layers**: you freeze the first half of ResNet50's layers. What percentage of its parameters
 #   can still train?
-# - **slower**: an epoch is one pass over the training images. How many times as long does one of
-#   full fine-tuning take as one of a head on features that were computed once?
+# - **slower**: an epoch is one pass over the training images. An epoch of full fine-tuning takes
+#   how many times as long as an epoch of a head on features that were computed once?
 # - **animals**, **digits**: with 500 labels, how many points of test accuracy does fine-tuning the
 #   last blocks add to the fitted head? Negative if you expect a loss.
 # - **damaged**: and fine-tuning everything, on blurred, noisy and sheared animals?
@@ -134,8 +134,8 @@ compare("layers", 100 * at_half[0], "% of ResNet50's parameters")
 # machine.
 #
 # One cut is copied more than any other: `base.layers[:140]` of ResNet50, "the first 70 percent".
-# Count it, and look at what lies on its two sides. Beside it stand the parameters of two heads and
-# of the part after the cut, for which people write "about 1 M" and "about 10 M".
+# Count it, and look at what lies on its two sides. Below it stand the parameters of two heads, for
+# which people write "about 1 M", and of the part after the cut, for which they write "about 10 M".
 
 # %% tags=["nbval-check-output"]
 resnet = backbones["ResNet50"]
@@ -360,8 +360,8 @@ claims.record("02-accuracy", rows=rows)
 # Each row is one target and one number of labels, each mark one way. Ask of every row: which mark
 # lies furthest to the right, and is the distance larger than the noise? With 400 test images an
 # accuracy near 85 % is uncertain by about three and a half points either way; differences between
-# two models on the same images are known a little better. A pale band, where you see one, is the
-# interval of the committed runs with other seeds.
+# two models on the same images are known a little better. A pale band in the colour of a mark is
+# the interval of the committed runs with other seeds; it may be wider than the figure.
 
 
 # %%
@@ -401,7 +401,8 @@ for key, dataset in (("animals", animals), ("digits", mnist)):
 # On animals, look whether there is any loss at all. The committed bands are wide: a few seeds do not
 # fix a border.
 #
-# How can fine-tuning lose, with a good start and a small rate? Three things decide.
+# In some runs fine-tuning ends below the head. How can it lose, with a good start and a small rate?
+# Three things decide.
 #
 # - **The labels.** In two epochs a hundred labels make 14 steps, five hundred make 64. Each step
 #   moves millions of parameters by what 16 images say. A few images do not say enough, and the first
@@ -478,8 +479,9 @@ ax = viz.paired_dots(
 # ## What the books say, and what we measured
 #
 # Each line is a **claim**: an assertion with a rule that was fixed before the run, except for one
-# that says so. The table beside it shows your numbers and those of the committed runs. *Unsettled*
-# means that the committed runs disagree with each other.
+# that says so. The table under it shows your numbers and those of the committed runs, as mean and
+# interval; where the measure is a list, the right column stays empty. *Unsettled* means that the
+# rule held for some seeds and failed for others.
 #
 # *"Freeze the first 140 layers, that is the first 70 % of ResNet50."*
 
@@ -501,7 +503,8 @@ verdict = claims.check("q02-layers-vs-params", still_trainable=at_half)
 # %% [markdown]
 # *"Feature extraction takes minutes, fine-tuning takes hours."* The direction is right. The units
 # depend on your data and machine; a ratio says more. Seconds decide this one, so a machine that is
-# busy with something else can turn the verdict.
+# busy with something else can turn the verdict. For the same reason the intervals of the committed
+# runs are wide; where one reaches below zero, it says only that those runs differ a lot.
 
 # %%
 verdict = claims.check(
@@ -521,9 +524,10 @@ verdict = claims.check(
 # %% [markdown]
 # *"Fine-tuning starts from the fitted head, so it can only improve on it."* Not always: in some
 # runs it ends below the head, by a point or so. The rule was written after seed 0 had been seen,
-# with an earlier recipe for the head that lost more: it gave features that hardly ever fire huge
-# weights, and fine-tuning shook them. Chapter [09](09_two_stages.ipynb) shows that fault and its
-# cure. Much of what looks like a law of few labels can be the head.
+# and the head was fitted by an earlier recipe then. That recipe gave huge weights to features that
+# hardly ever fire; fine-tuning shook those features, and more was lost. Chapter
+# [09](09_two_stages.ipynb) shows the fault and its cure. With the better head the sign depends on
+# the seed. Much of what looks like a law of few labels can be the head.
 
 # %% tags=["nbval-check-output"]
 gain = {}
@@ -694,7 +698,8 @@ else:
 #
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview
@@ -714,7 +719,8 @@ interview.show_flashcards("02")
 # - [Exercises](../exercises/02_extract_or_finetune.ipynb): write the part that matters yourself,
 #   and find the bugs.
 # - Try it: set `WAYS` to another depth, or another rate, and run the chapter with another `SEED`.
-# - Next chapters: 03 on learning rates, 05 on which layers to freeze, 09 on the two stages. Chapter
+# - Next chapters: [03](03_learning_rates.ipynb) on learning rates, [05](05_what_to_freeze.ipynb) on
+#   which layers to freeze, [09](09_two_stages.ipynb) on the two stages. Chapter
 #   [07](07_preprocessing.ipynb) is about what goes into the backbone.
 # - Papers: Yosinski et al. 2014, [How transferable are features in deep neural
 #   networks?](https://arxiv.org/abs/1411.1792) · Kornblith et al. 2019, [Do better ImageNet models
