@@ -21,7 +21,8 @@
 # it. So: raw pixels in, preprocessing *inside* the model, and a check at the door.
 #
 # In this chapter you make ten mistakes on purpose and measure the price of each, twice. Then you
-# learn which of them a check can catch, and which no check can.
+# learn which of them a check can catch, and which no check can. It takes about two minutes, and
+# nothing is downloaded.
 #
 # Your run uses one **seed**, the number that fixes every random choice. The **committed runs** in
 # figures and tables are runs with several seeds that we stored with the course.
@@ -81,8 +82,10 @@ print(preprocessing.explain(LITE))
 # ## Predict first
 #
 # A head is fitted on 500 silhouettes of animals, rightly prepared, and names about nine of ten test
-# images correctly; chance is one in ten. Then somebody deploys it and makes a mistake. How many
-# percentage points of accuracy does each of these cost? Write three guesses.
+# images correctly; chance is one in ten. Then somebody deploys it and makes a mistake: the pixels
+# are divided by 255; or they come raw, from 0 to 255, with no preprocessing at all; or red and blue
+# are exchanged (**BGR** instead of RGB). How many percentage points of accuracy does each of these
+# cost? Write three guesses.
 
 # %%
 guess = {"divide_by_255": None, "raw_0_255": None, "bgr": None}
@@ -100,7 +103,8 @@ for name, mistake in MISTAKES.items():
 # %% [markdown]
 # What does the network "see"? Below, each wrongly prepared photograph is turned back into pixels by
 # the inverse of the *right* formula. Values beyond black and white are cut off for display; the
-# network still gets them.
+# network still gets them. The two black images are not empty: all they hold lies within two grey
+# levels, next to black, too little for the eye.
 
 # %%
 photos = data.load("photos")
@@ -140,9 +144,11 @@ wrong["mirrored (harmless)"] = answers(crops[:, :, ::-1])
 wrong["right"] = right
 
 # %% [markdown]
-# Crops of one photograph are alike, so the interval draws whole photographs, not crops. **Eight
-# photographs make a wide interval.** Read the order of the rows, and which of them stand clear of
-# the mirrored one; do not read single percents.
+# The intervals are **bootstrap** intervals: the mean is taken again and again over images drawn at
+# random from those at hand, and the interval is where most of these means lie. Crops of one
+# photograph are alike, so whole photographs are drawn here, not crops. **Eight photographs make a
+# wide interval.** Read the order of the rows, and which of them stand clear of the mirrored one; do
+# not read single percents.
 
 # %%
 top = right.argmax(axis=1)
@@ -167,10 +173,10 @@ for ax, found, label in zip(axes, (agreement, belief), ("agreement", "belief"), 
 title = figure.suptitle("Eight photographs: what is left of the right answer")
 
 # %% [markdown]
-# Look at the bottom first: pixels in the wrong places, raw pixels, a mean subtracted without a
-# division, two scalings in a row.
-# These put the values far outside, or into a sliver of, the range that the network knows. No
-# interval is needed to see that nothing is left.
+# Look at the bottom first, at the five lowest rows. One has its pixels in the wrong places. The
+# others, raw pixels, a mean subtracted without a division, and two scalings in a row, put the
+# values far outside the range that the network knows, or into a sliver of it. No interval is
+# needed to see that next to nothing is left.
 #
 # The blue rows nearest to the mirrored one deserve as much attention. They are nearly right, so
 # nobody notices; and eight photographs cannot rank them.
@@ -318,10 +324,11 @@ ax = viz.dots(
 
 # %% [markdown]
 # The first row is exactly zero. The second may surprise you: the colour of the background says
-# nothing about the digit, and yet BGR costs accuracy. The head does not read the digit, it reads
-# features, and a background in foreign colours has other features. In the third, the ImageNet head
-# believes its answers less when the colours are wrong; with eight photographs the interval reaches
-# zero in some runs.
+# nothing about the digit, and yet BGR costs accuracy in the mean of the committed runs; in a single
+# run the interval may reach zero. The head does not read the digit, it reads features, and a
+# background in foreign colours has other features. In the third, the ImageNet head believes its
+# answers less when the colours are wrong; with eight photographs this interval, too, reaches zero
+# in some runs.
 
 # %% [markdown]
 # ## Experiment 3: size and resizing
@@ -348,8 +355,8 @@ for fitted, row in served.items():
 # can stand in for neither.
 #
 # This is no invented danger. `load_img`, which many tutorials use, and `tf.image.resize`, which the
-# same tutorials use elsewhere, have different defaults. One photograph, shrunk to 224 pixels both
-# ways:
+# same tutorials use elsewhere, have different defaults. One photograph, shrunk to 224 pixels by
+# `load_img` and by each method (*area* is a fourth one: the mean of the pixels that become one):
 
 # %%
 folder = tempfile.TemporaryDirectory()
@@ -426,8 +433,8 @@ for result in (wrapped, correct):
 
 # %% [markdown]
 # Third: EfficientNet's `preprocess_input` does nothing at all. The model itself begins with a layer
-# that divides by 255. If you divide before, it happens twice. (The layer shows without downloading
-# any weights.)
+# that divides by 255. If you divide before, it happens twice. (To see the layer, no weights have to
+# be downloaded.)
 
 # %% tags=["nbval-check-output"]
 same_object = apps.efficientnet.preprocess_input(coffee) is coffee
@@ -443,8 +450,8 @@ print(f"contrast of raw pixels over contrast of x / 255, inside the model: {effn
 
 # %% [markdown]
 # Fourth: "subtract the three means" is only half of what VGG and ResNet want. Red and blue change
-# places first. Books that print the subtraction alone also print means in BGR order, and take them
-# from an image in RGB order.
+# places first. Books that print the subtraction alone also print the means in BGR order, and
+# subtract them from an image in RGB order.
 
 # %% tags=["nbval-check-output"]
 noise = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype("uint8")
@@ -644,8 +651,10 @@ line = ax.axvline(0, color=viz.PALETTE["grey"], linestyle="--", linewidth=1.2)
 # %% [markdown]
 # ## What the books say, and what we measured
 #
-# Each line is a claim with a rule that was fixed before the run. The numbers and the rule stand
-# below it; the committed runs, where there are any, beside them.
+# Each line is a **claim** with a rule that was fixed before the run. The rule and your numbers
+# stand below it, and beside them mean and interval of the committed runs; where the measure is a
+# list, that column stays empty. *Unsettled* means that the rule held for some seeds and failed for
+# others.
 #
 # **"Wrong scaling costs forty points."** It depends on who makes the mistake.
 
@@ -680,7 +689,9 @@ verdict = claims.check(
 )
 
 # %% [markdown]
-# **"BGR ruins the features."** Only where the channels differ.
+# **"BGR ruins the features."** Only where the channels differ. The rule asks that the interval of
+# the loss on photographs lies above zero. With eight photographs it does for some seeds and just
+# misses for others.
 
 # %%
 grey_change = np.abs(prepared["bgr"][1] - right_test).max()
@@ -776,9 +787,10 @@ verdict = claims.check(
 
 # %% [markdown]
 # **"Never mirror digits."** We expected this to hold, fixed the rule, and measured. The rule asks
-# that the losses on digits and on animals be told apart. Where it fails, mirroring digits is not
-# free: look at whether the digits' own interval includes zero. And whatever the line says, it is
-# about frozen features of a backbone that was trained with mirror images.
+# that the losses on digits and on animals be told apart. If it fails, that does not make mirroring
+# digits free: look at whether the digits' own interval, here and over the committed runs, includes
+# zero. And whatever the line says, it is about frozen features of a backbone that was trained with
+# mirror images.
 
 # %% tags=["nbval-check-output"]
 verdict = claims.check("q07-mirror-labels", **mirror_price)
@@ -795,8 +807,9 @@ verdict = claims.check("q07-turned-labels", swapped=swapped)
 #
 # The trap is that nothing crashes. So look at the numbers before the model does.
 # `preprocessing.check(images, backbone, prepared=True)` compares a prepared batch with the range
-# that the backbone expects. Here it meets all ten mistakes, with their prices from above. The last
-# column is what it says of a batch of photographs.
+# that the backbone expects. Here it meets all ten mistakes, with their prices from above. Under
+# *photographs* stands what is missing to full agreement, of which a harmless mirror image costs a
+# part, too. The last column is what the check says of a batch of photographs.
 
 # %%
 batch = crops[::2]
@@ -941,7 +954,8 @@ folder.cleanup()
 # %% [markdown]
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview
