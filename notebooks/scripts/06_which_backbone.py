@@ -26,9 +26,9 @@
 #
 # In this chapter you rebuild the table that everyone copies, and find its mistakes. You time
 # networks on your own machine, measure what each invention does, let three real backbones and one
-# without training compete, and see what scores that need no training are worth. It takes about a
-# minute and a half, and nothing is downloaded. Your run uses one **seed**, the number that fixes
-# every random choice; the pale **committed runs** in some figures are stored runs with other seeds.
+# without training compete, and see what scores that need no training are worth. It takes about
+# two minutes, and nothing is downloaded. Your run uses one **seed**, the number that fixes every
+# random choice; the pale **committed runs** in some figures are stored runs with other seeds.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -86,10 +86,11 @@ def compare(key, measured, unit):
 # Every text on this subject has a table of backbones, and most copy it. `models.backbone_facts`
 # builds each network without weights and counts. The **receptive field** is the part of the image
 # that one position of the last map can depend on, in pixels; the **map** is what the backbone gives
-# for one image, height, width and channels. Pooling makes one number of each channel. *With top*
-# means with the ImageNet classifier, *without* is what you take over. The last three rows are the
-# **Lite** networks, EfficientNets without squeeze-and-excitation, whose ImageNet weights come with
-# this course.
+# for one image, height, width and channels. Pooling makes one number of each channel. *With* means
+# with the ImageNet classifier, *without* is what you take over; *kernels* counts the convolutions.
+# The last three rows are the **Lite** networks, whose ImageNet weights come with this course: they
+# are EfficientNets without squeeze-and-excitation, the small side branches that weight the
+# channels.
 
 # %% tags=["nbval-check-output"]
 ZOO = ["vgg16", "resnet50", "inception-v3", "mobilenet-v2", "efficientnet-b0"]
@@ -383,12 +384,13 @@ ax = viz.curves(
 )  # fmt: skip
 
 # %% [markdown]
-# The axis is logarithmic. Without normalisation every layer gets next to nothing: that is the
-# vanishing which the slogan means. Now look at *normalised*. The signal does not vanish on its way
-# to the first layer, it *grows*: BatchNormalization in a plain stack makes gradients explode with
-# depth (Yang and others, 2019). He and others wrote in 2015 that their plain networks had healthy
-# gradients and still trained worse. So train two of them: 640 digits, the same number of epochs,
-# the better of two rates for each.
+# The axis is logarithmic. In the *plain* stack every layer gets next to nothing, the last as little
+# as the first: a layer's gradient is the product of what comes forwards to it and what comes back,
+# and here both shrink from layer to layer. That is the vanishing which the slogan means. Now look
+# at *normalised*. The gradient does not vanish on its way back to the first layer, it *grows*:
+# BatchNormalization in a plain stack makes gradients explode with depth (Yang and others, 2019). He
+# and others wrote in 2015 that their plain networks had healthy gradients and still trained worse.
+# So train two of them: 640 digits, the same number of epochs, the better of two rates for each.
 
 # %%
 RATES, EPOCHS = (0.01, 0.1), run.choose(quick=5, full=20)
@@ -542,7 +544,8 @@ print(f"Lite2 needs {cost['Lite2'] / cost['Lite0']:.2f} times the multiply-adds 
 # %% [markdown]
 # Go right from Lite0 and look what the extra work buys: more network (Lite1, Lite2) or more pixels.
 # Then go *left*, along the orange marks. The best of them cost less than the whole network. With
-# 400 test images you cannot rank neighbours. You can see which way is up.
+# 400 test images you cannot rank neighbours. But a mark that lies left of another and no lower is
+# the better bargain.
 #
 # Here are all nine cuts, for both targets. The horizontal axis is the share of Lite0's work that is
 # done up to the cut.
@@ -660,10 +663,11 @@ compare("cut", 100 * cut_gain["digits"], "points, at the cut that kNN chose")
 # ## What the books say, and what we measured
 #
 # Each line is a **claim**: an assertion with a rule that was fixed before the run. Four rules,
-# those on random weights, on the earlier cut, on scores and on their trap, were
-# written after one first try with seed 0 and 500 labels; the labels were cut to 300 later, to save
-# time, and the rules stayed. *Unsettled* means that the committed runs disagree with each
-# other.
+# those on random weights, on the earlier cut, on scores and on their trap, were written after one
+# first try with seed 0 and 500 labels; the labels were cut to 300 later, to save time, and the
+# rules stayed. The table under a claim shows your numbers and those of the committed runs, as mean
+# and interval. The right column is empty where the measure is a list, or a time that was not kept.
+# *Unsettled* means that the rule held for some seeds and failed for others.
 #
 # *"ResNet50 in Keras: 76.1 %."* This cannot be measured without ImageNet's validation images, so
 # the claim compares published values, and counts.
@@ -798,10 +802,11 @@ verdict = claims.check(
 # %% [markdown]
 # ## The trap: a score that cannot say no
 #
-# You score two candidates with the H-score of the first paper, on 300 images and 1,280 features.
-# Both get 9.0, of at most 9. Excellent features, both? One of them has random weights. As soon as
-# there are as many features as images, the inverse of their covariance can tell *any* labels apart.
-# The same holds for training accuracy. Nothing crashes, and the number is high.
+# You score two candidates with the H-score as its first paper defines it (Bao and others, 2019), on
+# 300 images and 1,280 features. Both get 9.0, and more than 9, the number of classes less one, is
+# not possible. Excellent features, both? One of them has random weights. As soon as there are as
+# many features as images, the inverse of their covariance can tell *any* labels apart. The same
+# holds for training accuracy. Nothing crashes, and the number is high.
 #
 # The check costs one line: **shuffle the labels**. A score that does not fall then says nothing
 # about them. Below, each score of the animals as they are, and with shuffled labels.
@@ -836,10 +841,11 @@ verdict = claims.check(
 # %% [markdown]
 # The price: the blind score cannot tell the two candidates apart, so the digits of rounding choose,
 # and the wrong choice costs what you saw in experiment 4, *points lost on animals*. The repaired
-# score draws the covariance towards a sphere. Look how much of its value is left with shuffled
-# labels, and how near its first and its last column are: it falls when the labels mean nothing, and
-# can still hardly tell trained weights from random ones. A score that passes this check is not yet
-# a good one.
+# score, the one used above, **shrinks** the covariance: it pulls it towards that of features that
+# are uncorrelated and equally spread. Look how much of its value is left with shuffled labels, and
+# how near its first and its last column are: it falls when the labels mean nothing, and can still
+# hardly tell trained weights from random ones. A score that passes this check is not yet a good
+# one.
 #
 # Two smaller traps of this chapter have the same shape, a comparison that compares something else:
 # accuracies from two tables, as in experiment 1, and candidates that were all fed one
@@ -900,7 +906,8 @@ verdict = claims.check(
 #
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview
@@ -917,6 +924,8 @@ interview.show_flashcards("06")
 # %% [markdown]
 # ## Go on
 #
+# - [Exercises](../exercises/06_which_backbone.ipynb): write the part that matters yourself,
+#   and find the bugs.
 # - Try it: put another block or a larger `size` into `cut_features`, or another name of `BACKBONES`
 #   into the candidates if you have a network. Does the order hold with another `SEED`?
 # - Chapter [05](05_what_to_freeze.ipynb) trains what lies behind a cut; chapter
