@@ -24,9 +24,10 @@
 #
 # In this chapter you sweep the rate over six powers of ten, see what moves, find out why, and try
 # schedules and layer-wise rates against one tuned rate. Then you meet a schedule that multiplies
-# itself away. It takes about a minute and a half, and nothing is downloaded. Your run uses one
-# seed; behind it the figures show the **committed runs**, made with several seeds and stored with
-# the course.
+# itself away. It takes about two minutes, and nothing is downloaded. Your run uses one seed; behind
+# it the figures show the **committed runs**, made with several seeds and stored with the course.
+# `claims.record` keeps what your run measured, `claims.reference` reads what the committed runs
+# measured.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -79,7 +80,8 @@ def compare(key, measured, unit):
 # head is **fitted** first, by logistic regression on the frozen features, so that no random head
 # disturbs the picture; chapter [09](09_two_stages.ipynb) is about that. What lies before the last
 # five blocks never changes, so its output, the **activations**, is computed once, and each run
-# trains only the rest.
+# trains only the rest, `suffix` in the code. **Features** are what the head sees: 1,280 numbers for
+# each image.
 #
 # Three sets of images, none of which shares an image with another: training, **validation** to
 # compare rates, and test images, looked at only when a choice has been made.
@@ -131,10 +133,10 @@ print(f"the fitted head, before any fine-tuning: {frozen_head:.1%} of the valida
 # nearly all fine-tuning code uses.
 #
 # Four things are kept of each run: the accuracy on validation images; how far the **weights** of
-# the five blocks moved, as a share of their length; how far the **features** of the validation
-# images moved, as a share of theirs; and, for Adam, the accuracy of a **new head**, fitted to the
-# moved features as the first one was to the original ones. And of each run's very first step, how
-# far it moved every block.
+# the five blocks moved, as a share of their length, the root of the sum of their squares; how far
+# the **features** of the validation images moved, as a share of theirs; and, for Adam, the accuracy
+# of a **new head**, fitted to the moved features as the first one was to the original ones. And of
+# each run's very first step, how far it moved every block.
 
 # %%
 RATES = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
@@ -335,7 +337,8 @@ print("Adam's two paths agree within 1e-5:", bool(apart < 1e-5))
 # size of the gradient. Look how far the orange squares are from 1, and from each other; and how
 # close to 1 the blue dots stay, from block to block. They lie a little below 1, because a weight
 # whose gradient is exactly zero does not move. The distance between the colours is why SGD's cliff
-# lies further to the right. It is not shifted by all of it: once things go wrong, gradients grow.
+# lies further to the right. The cliff is not shifted by the whole distance: once things go wrong,
+# gradients grow, and SGD's steps with them.
 #
 # So small updates of a block under SGD come from small gradients; under Adam they come from the
 # rate, and from nothing else.
@@ -363,7 +366,8 @@ scale = ax.set_xscale("log")
 #
 # *"The fine-tuning rate should be 10 to 100 times smaller than the rate from scratch."* Here is a
 # small network trained from scratch on the same images by Adam, at the three largest rates. It gets
-# more steps than fine-tuning does, because it starts from nothing.
+# more steps than fine-tuning does, because it starts from nothing. `order` repeats the shuffled
+# images until there are enough for all steps.
 
 # %%
 SCRATCH_RATES = RATES[3:]
@@ -603,9 +607,11 @@ print("with:   ", after_callback)
 #
 # ## What the books say, and what we measured
 #
-# Each line is a **claim**: an assertion with a rule that was fixed before the run, except for two
-# that say so. The table beside it shows your numbers and those of the committed runs.
-# *Unsettled* means that the committed runs disagree with each other.
+# Each line is a **claim**: an assertion with a rule that was fixed before the run. Two are
+# exceptions: that on *10 to 100 times smaller*, and in that on the warm-up the part on 1e-3. They
+# were written after seed 0 had been seen, so for them the other seeds are the evidence. The table
+# beside each shows your numbers and those of the committed runs. *Unsettled* means that the
+# committed runs disagree with each other.
 #
 # *"A large learning rate destroys the pretrained features."*
 
@@ -677,7 +683,8 @@ verdict = claims.check(
 verdict = claims.check("q03-discriminative-better", gain=gain)
 
 # %% [markdown]
-# *"It goes from 70 % to 85 %."* Not with a new head: that one knows nothing yet.
+# *"Fine-tuning takes it from 70 % to 85 %"*, beside code that has just put a new head on the
+# backbone. That head knows nothing yet. Ten of them, on the frozen features:
 
 # %% tags=["nbval-check-output"]
 frozen_test = features(test)
@@ -760,7 +767,8 @@ verdict = claims.check(
 # to those who print it. Here are the five epochs of warm-up on a third of the images, towards the
 # rate that the sweep found best, in both ways. Compare how far the weights got. In points of
 # accuracy it costs what fine-tuning would have gained: you paid for the epochs and kept, more or
-# less, the head that you had. Where fine-tuning gains much, that is much.
+# less, the head that you had. On so few images that gain is about nothing, so do not look for the
+# price in the last number. Where fine-tuning gains much, it is much.
 
 # %%
 third = slice(0, LABELS // 3)
@@ -872,8 +880,8 @@ interview.show_flashcards("03")
 # - Try it: give `LAST` another value, or put `keras.optimizers.SGD(momentum=0.9)` into the sweep.
 #   Does the cliff move by a factor of ten?
 # - Before this: chapter [02](02_extract_or_finetune.ipynb) on when to fine-tune at all. Next:
-#   chapter [04](04_forgetting.ipynb) on what is forgotten, 05 on what to freeze, 09 on the two
-#   stages.
+#   chapter [04](04_forgetting.ipynb) on what is forgotten, [05](05_what_to_freeze.ipynb) on what to
+#   freeze, [09](09_two_stages.ipynb) on the two stages.
 # - Papers: Kingma and Ba 2015, [Adam](https://arxiv.org/abs/1412.6980) · Howard and Ruder 2018,
 #   [Universal language model fine-tuning](https://arxiv.org/abs/1801.06146) · Kolesnikov et al.
 #   2020, [Big Transfer](https://arxiv.org/abs/1912.11370) · Li et al. 2020, [Rethinking the
