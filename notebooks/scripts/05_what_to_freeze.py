@@ -23,8 +23,11 @@
 # In this chapter you meet the helpers that freeze, and see what their popular versions really do.
 # You read digits and animals off every stage of a network, sweep the depth, turn the ranking by
 # gradients upside down without changing what the network says, and repair a network with 144
-# weights. Then comes a trap that stands in the most read guide to this subject. It takes about a
-# minute and a half, and nothing is downloaded.
+# weights. Then comes a trap that stands in the most read guide to this subject. It takes about two
+# minutes, and nothing is downloaded. Your run uses one seed; behind it the figures show the
+# **committed runs**, made with several seeds and stored with the course, as pale bands.
+# `claims.record` keeps what your run measured, `claims.reference` reads what the committed runs
+# measured.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -87,12 +90,14 @@ def committed(key):
 #
 # A **block** is a group of layers that belong together, such as a convolution and the normalisation
 # behind it; a **stage** is a row of blocks of equal resolution. The backbone here is
-# EfficientNet-Lite0, "Lite0": a stem, 16 blocks in seven stages, and a top.
+# EfficientNet-Lite0, "Lite0": a stem, 16 blocks in seven stages, and a top. The stem belongs to the
+# first stage, and the top counts as the eighth. Stem and top are blocks too, which makes 18.
 #
-# Each line below is one way to say what trains: by depth (a block, or a number of blocks), by share
-# of the parameters, by type of layer, by name, adapted to your data, and a part alone. Read the
-# last column. All of them keep BatchNormalization frozen, and all but the last leave the **head**
-# trainable, the new classifier.
+# There are five ways to say what is frozen: by depth (up to a block, or all but a number of
+# blocks), by share of the parameters, by type of layer, by name, and adapted to your data. The last
+# line below trains one part alone instead. A share counts whole blocks, so 0.5 leaves a little more
+# than half. Read the last column. All of them keep BatchNormalization frozen, and all but the last
+# leave the **head** trainable, the new classifier.
 
 # %% tags=["nbval-check-output"]
 SIZE = 64  # pixels: small, so that the whole backbone can be trained here
@@ -157,7 +162,8 @@ print(f"`[:-20]` freezes {1 - 20 / len(resnet.layers):.1%} of them; conv5 alone 
 
 # %% [markdown]
 # By **name**, as a piece of text: "freeze until `block4`". Look where the cut falls, and what a
-# misspelt name does.
+# misspelt name does. In ResNet50 the stages are named `conv2` to `conv5`, and two of them have a
+# `block4`.
 
 
 # %%
@@ -437,9 +443,11 @@ print(f"largest change of a probability: {change:.1e}")
 # What would survive? A score that does not change when the weights grow and the gradient shrinks.
 # Below is the rank correlation of each score with itself, before and after: 1 means the same
 # ranking, -1 the opposite one. The **relative** gradient, its length over that of the weights, is
-# used in the literature; it is worse off, for the scale enters twice. The **effect** multiplies the
-# two. The **agreement** asks whether the batches pull the same way; it is a bounded form
-# of the signal-to-noise ratio.
+# used in the literature; the scale enters it twice, as the weights grow and the gradient shrinks.
+# That it ends above -1 is no merit: the factors were chosen to turn *mean* exactly upside down, and
+# no other score. The **effect** multiplies the length of the gradient by that of the weights. The
+# **agreement** asks whether the batches pull the same way; it is a bounded form of the
+# signal-to-noise ratio.
 
 # %%
 for score in ("mean", "relative", "effect", "agreement"):
@@ -526,8 +534,10 @@ print({shift: f"{100 * value:+.1f} points" for shift, value in ahead.items()})
 # %% [markdown]
 # Compare the rows *first convolution* and *last layer*, mark by mark. When the images look
 # different, the mistake is made at the entrance, and whatever comes behind is still right: undo it
-# where it arises. When the names change, nothing in front of the last layer is wrong. Look also at
-# *everything*: it can do all that the parts can, and 200 labels have to steer all of it.
+# where it arises. Mind the *hidden layer*, though: with far more weights it can come out level
+# there, or ahead, so the first block is a good place and not the only one. When the names change,
+# nothing in front of the last layer is wrong. Look also at *everything*: it can do all that the
+# parts can, and 200 labels have to steer all of it.
 #
 # Do the scores of experiment 4 know? For each shift they are computed on the 200 images, before any
 # training. The table shows which part each score would train, and how many points that part ends
@@ -670,9 +680,10 @@ verdict = claims.check(
 # ones; in training mode it takes those of the batch, and moves the stored ones towards them. The
 # stored ones belong to the pretrained weights. Batches of 16 silhouettes have others.
 #
-# The best-known guide knows that. It calls the backbone with `training=False`, so that, in its
-# words, the layers stay in inference mode after unfreezing. Here is its form, line by line. In
-# Keras 3 `fit` overrides the argument in a Functional model.
+# The best-known guide, [that of Keras](https://keras.io/guides/transfer_learning/), knows that. It
+# calls the backbone with `training=False`, so that, in its words, the layers stay in inference mode
+# after unfreezing. Here is its form, line by line. In Keras 3 `fit` overrides the argument in a
+# Functional model.
 
 # %%
 base = models.load_backbone("efficientnet-lite0", input_shape=(SIZE, SIZE, 3))
@@ -740,8 +751,12 @@ verdict = claims.check(
 # %% [markdown]
 # ### Three cures
 #
-# On a toy of one convolution and one BatchNormalization, at a rate of 1e-12, at which no weight
-# moves. The number is how far the stored mean moved in one epoch.
+# First, after unfreezing, freeze each BatchNormalization. Second, never unfreeze it. Third, put the
+# backbone into a layer of your own, `Inference` below, that passes `training=False` on.
+#
+# Here they are on a toy of one convolution and one BatchNormalization, at a rate of 1e-12, at which
+# no weight moves. *guide* has no cure, *all_frozen* is a backbone that was never unfrozen. The
+# number is how far the stored mean moved in one epoch.
 
 
 # %%
@@ -793,9 +808,9 @@ drift = {
 print(drift)
 
 # %% [markdown]
-# Cure 3 is the class above: a layer of your own that passes `training=False` on. There `fit` has no
-# hand in it. A Lambda layer in its place would lose the weights. All three keep the statistics; the
-# third still trains the scale and shift of each BatchNormalization.
+# In the third cure `fit` has no hand in the mode. A Lambda layer in its place would lose the
+# weights. All three keep the statistics; the third still trains the scale and shift of each
+# BatchNormalization.
 #
 # *"`training=False` keeps it in inference mode."*
 
