@@ -165,3 +165,12 @@ def test_a_malformed_entry_is_named():
         claims._claim({**good, "folklore_verdict": "false", "timed": "yes"}, "01")
     with pytest.raises(ValueError, match="not an expression"):
         claims._claim({**good, "folklore_verdict": "false", "rule": "y >"}, "01")
+
+
+def test_a_list_is_shown_beside_the_means_of_the_committed_runs(monkeypatch):
+    runs = [{"holds": True, "measured": {"x": 1, "gains": gains}} for gains in ([1, 2], [3, 5])]
+    monkeypatch.setattr(claims, "reference", lambda name: runs)
+    assert claims._reference_text("toy", "gains") == "2, 3.5, means of 2 runs"
+    runs.append({"holds": True, "measured": {"x": 1, "gains": [1]}})
+    assert claims._reference_text("toy", "gains") == ""
+    assert claims._reference_text("toy", "absent") == ""

@@ -350,7 +350,7 @@ def text(value) -> str:
         return ", ".join(text(item) for item in value)
     if isinstance(value, (bool, np.bool_, str, Estimate)):
         return str(value)
-    return f"{float(value):.3g}" if abs(value) < 1e4 else f"{float(value):,.0f}"
+    return f"{float(value):.3g}" if abs(value) < 1e3 else f"{float(value):,.0f}"
 
 
 def _append(entry: dict, chapter: str) -> None:
@@ -397,15 +397,21 @@ def _here(measured: dict, name: str) -> str:
 
 
 def _reference_text(claim_id: str, name: str) -> str:
-    value = _averages(tuple(reference(claim_id))).get(name)
-    return f"{value}, {value.n} runs" if value else ""
+    records = reference(claim_id)
+    value = _averages(tuple(records)).get(name)
+    if value:
+        return f"{value}, {value.n} runs"
+    lists = [r["measured"][name] for r in records if isinstance(r["measured"].get(name), list)]
+    if len({len(found) for found in lists}) != 1 or np.asarray(lists).dtype.kind not in "bif":
+        return ""
+    return f"{text(np.mean(lists, axis=0))}, means of {len(lists)} runs"
 
 
 def _unsettled_note(verdict: Verdict) -> str:
     records = reference(verdict.claim.id)
     held = sum(entry["holds"] for entry in records)
     now = "satisfies" if verdict.holds else "does not satisfy"
-    return f" — this run {now} it; so did {held} of {len(records)} committed runs"
+    return f" — this run {now} it; {held} of {len(records)} committed runs do"
 
 
 def _display(verdict: Verdict) -> None:

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tlcourse.visualization.look import MARKERS, PALETTE, band
 
@@ -57,6 +58,9 @@ def curves(
         ax.set_xscale("log")
         ax.set_xticks(list(x), [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in x])
         ax.minorticks_off()
+    elif all(float(value).is_integer() for value in x):
+        # Nobody takes half a step, or half an epoch.
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if log_y:
         ax.set_yscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)

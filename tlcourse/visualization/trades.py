@@ -39,7 +39,10 @@ def tradeoff(
         fill = color if i < len(colors) else "white"
         for past in (committed or {}).get(name, ()):
             px, py = 100 * np.asarray(past, dtype=float).T
-            ax.plot(px, py, marker, color=color, alpha=0.2, markersize=5, linestyle="none")
+            ax.plot(
+                px, py, marker, color=color, markerfacecolor=fill, alpha=0.3, markersize=5,
+                linestyle="none",
+            )  # fmt: skip
         x, y = 100 * np.asarray(points, dtype=float).T
         ax.plot(x, y, color=color, linewidth=1.2)
         for j in range(len(x)):
