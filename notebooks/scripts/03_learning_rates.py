@@ -858,7 +858,8 @@ print(training.check_schedule(lambda epoch: schedule(epoch), epochs=32, learning
 #
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview

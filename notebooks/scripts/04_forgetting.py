@@ -861,13 +861,15 @@ else:
 # problem; a validation set decides.
 #
 # If the old task matters, the learning rate comes first: at a small one the weights move little,
-# and little is forgotten. Freezing is the limit of that. If the new task needs larger changes, I
-# prefer replay: a few old images in every batch. If I have old images but no labels, or must not
-# keep those, I distil on them: the old head has to repeat what it said before. On the new images
-# alone that is weaker, the more so the less they resemble the old ones. Penalties on weights are
-# the third choice. L2-SP treats all weights alike. EWC weighs them by the Fisher information, which
-# has to be squared image by image and taken on the old task, and it helps when the task is known at
-# test time. Mixing the weights from before and after costs nothing and is worth a try.
+# and little is forgotten. Freezing is the limit of that. In my own measurement no remedy clearly
+# beat it. If the new task needs larger changes, I keep a few old images and put some of them into
+# every batch. Replay trains on their labels; distilling on them asks the old head to repeat what it
+# said before, needs no labels, and kept more of the old task where I measured both. On the new
+# images alone distillation is weaker, the more so the less they resemble the old ones. Penalties on
+# weights are the third choice. L2-SP treats all weights alike. EWC weighs them by the Fisher
+# information, which has to be squared image by image and taken on the old task, and it helps when
+# the task is known at test time. Mixing the weights from before and after costs nothing and is
+# worth a try.
 #
 # I compare them as curves of old against new accuracy over strengths, at equal steps, with joint
 # training as the yardstick. And I check that a penalty has a gradient at all."
@@ -903,7 +905,8 @@ else:
 #
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview

@@ -881,7 +881,8 @@ verdict = claims.check("q05-bn-frozen-inference", change=drift["all_frozen"])
 #
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview
