@@ -23,10 +23,10 @@
 #
 # In this chapter you do all of that, on one target where transfer helps and on one where it does
 # not, and every helper is one that you can take to work. At the end stands a pipeline that goes
-# from a folder of pictures to one file that predicts. It takes about two minutes, and nothing is
-# downloaded. Your run uses one **seed**, the number that fixes every random choice; the
-# figures show the **committed runs** behind it, which we made with other seeds and stored with the
-# course.
+# from a folder of pictures to one file that predicts. It takes about three minutes on two cores,
+# and nothing is downloaded. Your run uses one **seed**, the number that fixes every random choice;
+# the figures show the **committed runs** behind it, which we made with other seeds and stored with
+# the course.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -92,8 +92,10 @@ def compare(key, measured, unit):
 # beforehand on validation images of both targets. Chapter [01](01_what_transfers.ipynb) showed it
 # to be no straw man.
 #
-# Both get the same labels and are scored on the same test images. A **draw** is one random choice
-# of the labels. The first draw holds 300 more images, for validation, that nothing is trained on.
+# Both get the same labels and are scored on the same test images. The targets are *animals*,
+# silhouettes of ten kinds, and *mnist*, handwritten digits: both grey, 28 by 28 pixels, with ten
+# classes. A **draw** is one random choice of the labels. The first draw holds 300 more images, for
+# validation: no model that they judge is trained on them.
 
 # %%
 TARGETS = {name: data.load(name) for name in ("animals", "mnist")}
@@ -224,9 +226,9 @@ claims.record("10-scores", scores=scores, same_backbone=from_random)
 # %% [markdown]
 # The dashed line is chance. Bars are intervals over draws, where there are several; pale bands are
 # the committed runs. The gain of transfer is the distance between the first two rows. What the
-# pretrained weights are worth is the distance between the last two. Whoever takes the bottom row
-# for the baseline reports a gain many times too large: three million parameters that start from
-# nothing are no gift to 300 labels.
+# pretrained weights are worth is the distance between the last two, or less, as the last one was
+# short of time. Whoever takes the bottom row for the baseline reports a gain many times too large:
+# three million parameters that start from nothing are no gift to 300 labels.
 
 
 # %%
@@ -250,9 +252,9 @@ ax.figure.legends[0].remove()
 # ## Experiment 2: how large is nothing?
 #
 # Before you believe a difference, find out how far two runs of *the same* method lie apart. Twelve
-# draws of 100 animals, no image in two of them, twelve heads, one recipe, the same test images.
-# `noise_floor` turns them into the interval within which the difference of two further runs will
-# lie 95 times in 100.
+# draws of 100 animals, no image in two of them, twelve heads, one recipe, the same test images. The
+# dots are sorted, and the dashed line is their mean. `noise_floor` turns them into the interval
+# within which the difference of two further runs will lie 95 times in 100.
 
 # %%
 _, y, found = drawn("animals", DRAWS[0])
@@ -274,11 +276,10 @@ ax = viz.dots(
 )  # fmt: skip
 
 # %% [markdown]
-# Every one of these dots, sorted here, could have been "the new method" and every other one "the
-# old". Somebody who compares two single runs and calls two points a gain will often report noise.
-# The rule of thumb "more than two points on the test set: use it; five: use it by all means" has no
-# place for that, and another fault besides: the threshold is the same for 100 test images and for
-# 10,000.
+# Every one of these dots could have been "the new method" and every other one "the old". Somebody
+# who compares two single runs and calls two points a gain will often report noise. The rule of
+# thumb "more than two points on the test set: use it; five: use it by all means" has no place for
+# that, and another fault besides: the threshold is the same for 100 test images and for 10,000.
 #
 # Three questions are often mixed up, and each has its own test.
 #
@@ -359,9 +360,10 @@ claims.record("10-epochs", by_epoch=by_epoch)
 
 # %% [markdown]
 # Look where each curve crosses the dashed line, and then at which curve ends higher. On animals one
-# curve wins both; on digits, look again: who is early need not be who is good. And epochs are no
-# cost. An epoch of the head takes milliseconds, after one pass through the backbone; one of the
-# network takes longer, and has no such pass. If time is your question, measure seconds.
+# curve wins both. On digits, look at the first three epochs and at the last: who is ahead early
+# need not be who is good. And epochs are no cost. An epoch of the head takes milliseconds, after
+# one pass through the backbone; one of the network takes longer, and has no such pass. If time is
+# your question, measure seconds.
 #
 # ### How many labels does it save?
 #
@@ -388,8 +390,9 @@ figure = viz.transfer_against_scratch(SIZES, list(TARGETS), *curve.values(), of_
 # %% [markdown]
 # Read a ratio off the two lines of a panel: go along a horizontal line, at the highest accuracy
 # that both reach, and divide the labels at one crossing by those at the other.
-# `labels_saved_over_seeds` does it for each draw and gives the geometric mean with its interval.
-# These sizes cannot show more than 10.
+# `labels_saved_over_seeds` does it for each draw and gives the geometric mean with its interval,
+# first your draws and the committed ones together, then your run alone. With two draws the interval
+# can be absurdly wide; it takes several. These sizes cannot show more than 10.
 
 # %%
 saved = {}
@@ -400,10 +403,10 @@ for key, name in (("animals", "animals"), ("digits", "mnist")):
     compare(key, saved[key].ratios[0], "times the labels, in your run")
 
 # %% [markdown]
-# Is it ten times less data? On neither target. On animals transfer saves labels, by a factor far
-# from ten; on digits the ratio is below one, so transfer *costs* labels. The famous factors come
-# from a paper on text: ULMFiT matched training from scratch with 10 to 20 times fewer labels there
-# (Howard and Ruder, 2018). A factor belongs to a task, an accuracy and an opponent.
+# Is it ten times less data? In none of these draws. On animals transfer saves labels, by a factor
+# far from ten; on digits the ratio is below one, so transfer *costs* labels. The famous factors
+# come from a paper on text: ULMFiT matched training from scratch with 10 to 20 times fewer labels
+# there (Howard and Ruder, 2018). A factor belongs to a task, an accuracy and an opponent.
 #
 # ### The routine that is silent twice
 #
@@ -552,10 +555,12 @@ for name, listing in listings.items():
         print(f"{name}: {type(error).__name__}, {str(error).splitlines()[0][:70]}")
 
 # %% [markdown]
-# The layer's `output` belongs to the backbone's own graph, which knows nothing of the preprocessing
-# in front of it. `feature_maps` goes through the place where the model calls its backbone. Here is
-# one silhouette, at the last layer of each size. The first picture of a row is what went in; the
-# others are the channels that vary most, each stretched from black to white on its own.
+# The first has no input before it is called once. In the second, the layer's `output` belongs to
+# the backbone's own graph, which knows nothing of the preprocessing in front of it. `feature_maps`
+# goes through the place where the model calls its backbone. Here is one silhouette, at the last
+# layer of each size. The first picture of a row is what went in; the others are the channels that
+# vary most over twelve images, each stretched from black to white on its own. A picture that is all
+# black is a channel that is busy on others of the twelve, and silent on this one.
 
 # %%
 maps = feature_maps.feature_maps(model, images[:12])
@@ -679,7 +684,9 @@ for case, (ours, theirs, seconds) in INVENTED.items():
 # Now the real ones. First the draws of animals that your run has, scored image by image, so that
 # the interval covers other test images, too. Then one draw of each run, yours and the committed
 # ones: digits, and animals with the second baseline beside the first, the same backbone from random
-# weights, at the size it got.
+# weights, at the size it got. The two verdicts on animals may differ: the first knows hundreds of
+# images, the second only one number from each run. Distrust an interval from two runs: it can be
+# absurdly wide, or have no width at all if both happen to agree.
 
 # %%
 WORTHWHILE = 0.02
@@ -699,10 +706,11 @@ for name in ("mnist", "animals"):
 ax = viz.gains(decision)
 
 # %% [markdown]
-# The grey band holds the gains that are not worth it by our own rule. The verdict is *transfer*
-# only if the whole bar lies to the right of it. A single run is always *undecided*: it shows no
-# noise, so nothing can be told from it. That is not timidity. It is the difference between "we saw
-# no effect" and "there is none".
+# The title is the verdict, and the bar the interval of the gain on animals. The grey band holds the
+# gains that are not worth it by our own rule. The verdict is *transfer* only if the whole bar lies
+# to the right of it. A single run is always *undecided*: it shows no noise, so nothing can be told
+# from it. That is not timidity. It is the difference between "we saw no effect" and "there is
+# none".
 #
 # And "do not transfer" means: not *this* way, from *this* source, on *these* images. Before you
 # give up, fine-tune (chapter [02](02_extract_or_finetune.ipynb)), take earlier features (chapter
@@ -714,7 +722,8 @@ ax = viz.gains(decision)
 #
 # Everything that this course warns of is a default in one class. It takes arrays, a `tf.data`
 # stream or a folder with one folder for each class, which may be larger than memory. It plans by
-# the number of labels and by similarity, unless you choose yourself.
+# the number of labels and by how similar the images are to ImageNet's, unless you choose yourself.
+# Here are its plans for 120 labels and a medium similarity; *auto* is its own choice.
 
 # %% tags=["nbval-check-output"]
 for strategy in STRATEGIES:
@@ -737,9 +746,10 @@ history = pipeline.fit(folder / "train")
 pipeline.evaluate(folder / "test", keep_as="test")
 
 # %% [markdown]
-# Read the intervals, not the percents: sixty pictures, six of each class, say little about a class.
-# A file that could not be read would have been refused in one sentence, and listed in
-# `pipeline.report`.
+# Read the intervals, not the shares: sixty pictures, between two and nine of each class, say little
+# about a class. **Recall** is the share of a class's pictures that are named rightly, and **log
+# loss** is the mean cross-entropy. A file that could not be read would have been refused in one
+# sentence, and listed in `pipeline.report`.
 #
 # **Save it, load it, ask again.** The file takes raw pixels, so the server cannot prepare them
 # wrongly; it holds the names of the classes, and a **model card** with data, settings, scores and
@@ -759,7 +769,8 @@ print(f"largest difference of a probability: {difference:.1e}")
 #
 # - **One definition of best.** Scripts that stop early by the validation *loss* and save by the
 #   validation *accuracy* end with two best models and report either. Here the lowest loss stops and
-#   saves, and the fitted head is epoch 0.
+#   saves, and the fitted head counts as epoch 0, so fine-tuning cannot end worse on the validation
+#   pictures than it began.
 # - **It goes on after a crash**, `fit(…, checkpoint=folder)`, and ends with the same model.
 # - **It writes `.keras`**, not the old `.h5`. `export` writes ONNX or LiteRT and compares answers.
 # - **Memory stays flat.** Nothing is resized in advance (chapter [02](02_extract_or_finetune.ipynb)
@@ -871,8 +882,9 @@ for classes in (10, 5):
 verdict = claims.check("k10-top5", ten_classes=chance[10], five_classes=chance[5])
 
 # %% [markdown]
-# `evaluation.top_k_accuracy` refuses the second case. While we are at metrics: names that you zip
-# with the results of `evaluate` are no longer the names of your metrics. Ask for a dictionary.
+# `evaluation.top_k_accuracy` refuses the second case. While we are at metrics: the usual listing
+# zips `model.metrics_names` with what `evaluate` returns. In Keras 3 these are no longer the names
+# of your metrics. Ask for a dictionary.
 
 # %% tags=["nbval-check-output"]
 x, y, _ = drawn("mnist", DRAWS[0])
@@ -905,8 +917,10 @@ print(f"with a dropout that drops: {spread.deviation.max():.3g} at most")
 
 # %% [markdown]
 # The price: somebody relies on it. Suppose that a person looks at the answers that the model is
-# least sure of. Below, the share that is kept against its accuracy. The doubt that is always zero
-# ranks nothing, so keeping fewer answers makes them no better.
+# least sure of. Below, the share that is kept against its accuracy. *Attribute* is the copied
+# listing, *30 passes* is `mc_dropout`, with the disagreement of its passes as doubt (their mutual
+# information), and *softmax* is one minus the highest probability of a single pass. The doubt that
+# is always zero ranks nothing, so keeping fewer answers makes them no better.
 
 # %%
 shares = (1.0, 0.75, 0.5, 0.25)
@@ -1048,7 +1062,8 @@ verdict = claims.check(
 #
 # ## Test yourself
 #
-# Run this cell and the next. A click on a choice says why it is right or wrong.
+# Run the next cell. A click on a choice says why it is right or wrong. Some questions go further
+# than this chapter.
 
 # %%
 from tlcourse import interview
