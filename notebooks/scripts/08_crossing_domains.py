@@ -523,10 +523,10 @@ line = ax.axhline(np.log(2), linestyle="--", color="grey", linewidth=1)
 
 # %% [markdown]
 # Why the place matters: the hidden layer is small and close to the classes, so hiding the domain
-# there and naming the digit compete for the same few features. In our pilot runs a lower strength
-# helped there. Recipes also ask for the ramp, a low rate, a small domain head and a batch for each
-# domain. On our pilot seeds the place decided, and dropping the ramp changed little; on your data
-# it may be otherwise.
+# there and naming the digit compete for the same few features. A lower strength may help there; you
+# can try it at the end of the chapter. Recipes also ask for the ramp, a low rate, a small domain
+# head and a batch for each domain. On our pilot seeds the place decided, and dropping the ramp
+# changed little; on your data it may be otherwise.
 #
 # Why the shares matter: alignment wants the two clouds of features to be alike. If the source has
 # all ten digits and the target five, the clouds *are* not alike, and the only way to make them so
