@@ -24,7 +24,7 @@ def spawn(home):
     def started(*arguments):
         child = pexpect.spawn(
             sys.executable, ["-m", "tlcourse", "interview", *arguments], encoding="utf-8",
-            timeout=30, dimensions=(50, 100), env={**os.environ, "TERM": "dumb"},
+            timeout=120, dimensions=(50, 100), env={**os.environ, "TERM": "dumb"},
         )  # fmt: skip
         children.append(child)
         return child
