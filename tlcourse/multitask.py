@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import keras
 import numpy as np
 
-from tlcourse import devices, evaluation
+from tlcourse import evaluation
 from tlcourse.training.loop import History
 
 MISSING = -1  # the label of an example that has none
@@ -257,10 +257,9 @@ def train(
 
 
 def compile_outputs(model: keras.Model, optimizer, losses: Mapping[str, object]) -> None:
-    """Compile a loss for each named output, in the way that is fastest where it runs."""
-    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not devices.gpus()
+    """Compile a loss for each named output, ready for the first step."""
     optimizer.build(model.trainable_variables)
-    model.compile(optimizer, dict(losses), jit_compile=False if on_tensorflow_cpu else "auto")
+    model.compile(optimizer, dict(losses))
 
 
 def accuracy(model: keras.Model, x: np.ndarray, labels: Mapping[str, np.ndarray]) -> dict:

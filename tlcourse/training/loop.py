@@ -13,12 +13,7 @@ from tlcourse.training.rates import are_numbers, each, optimizer_for
 
 
 def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Compile for class numbers and probabilities, in the way that is fastest where it runs.
-
-    Keras compiles with XLA by default. On a CPU that takes longer to start and runs slower, so it
-    is left to accelerators; `benchmarks/` holds the comparison.
-    """
-    on_tensorflow_cpu = keras.backend.backend() == "tensorflow" and not devices.gpus()
+    """Compile for class numbers and probabilities, ready for the first step."""
     # TensorFlow traces a step a second time if variables are made in it; so they are made here, the
     # metric's by giving an object in place of a name. It halves the wait before the first step.
     optimizer.build(model.trainable_variables)
@@ -26,7 +21,6 @@ def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer
         optimizer,
         "sparse_categorical_crossentropy",
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=False if on_tensorflow_cpu else "auto",
     )
 
 
