@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 from tlcourse import config, devices
@@ -162,3 +163,77 @@ def test_a_chapter_begins_with_its_precision(monkeypatch):
         assert keras.config.dtype_policy().name == "float32"
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.skipif(config.backend() != "tensorflow", reason="tf.data is TensorFlow's")
+class TestFitsEndAtOnce:
+    """The wait itself is a matter of luck and of seconds; what is tested is its cause."""
+
+    class Rows(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return np.ones((4, 3), "float32"), np.zeros(4)
+
+    def pipelines(self):
+        from keras.src.trainers.data_adapters import array_data_adapter, py_dataset_adapter
+
+        arrays = np.ones((8, 3), "float32"), np.zeros(8)
+        return (
+            array_data_adapter.ArrayDataAdapter(*arrays).get_tf_dataset(),
+            py_dataset_adapter.PyDatasetAdapter(self.Rows()).get_tf_dataset(),
+        )
+
+    def test_nothing_tunes_pipelines_of_arrays(self):
+        devices.end_fits_at_once()
+        for pipeline in self.pipelines():
+            assert pipeline.options().autotune.enabled is False
+
+    def test_a_pipeline_of_the_reader_is_left_alone(self):
+        import tensorflow as tf
+
+        devices.end_fits_at_once()
+        assert tf.data.Dataset.range(3).options().autotune.enabled is None
+
+    def test_batches_and_their_order_stay_the_same(self):
+        orders = subprocess.run(
+            [sys.executable, "-c", ORDER], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert len(orders) == 2
+        assert orders[0] == orders[1]
+
+    def test_a_chapter_and_training_see_to_it(self):
+        begun = "from tlcourse import config; config.begin('01')"
+        trained = (
+            "import numpy as np; from tlcourse import models, training; "
+            "training.train(models.small_cnn(2), np.zeros((4, 28, 28, 1), 'uint8'), "
+            "np.arange(4) % 2, epochs=1, learning_rate=0.1)"
+        )
+        for does in (begun, trained):
+            asked = "; from tlcourse import devices; "
+            asked += "print(devices.end_fits_at_once.cache_info().currsize)"
+            said = subprocess.run(
+                [sys.executable, "-c", does + asked], capture_output=True, text=True, check=True
+            )
+            assert said.stdout.strip() == "1"
+
+
+ORDER = """
+import hashlib
+import keras
+import numpy as np
+from tlcourse import devices
+
+def seen():
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dropout(0.5), keras.layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype("float32")
+    model.fit(x, x[:, :2], batch_size=8, epochs=3, verbose=0)
+    return hashlib.sha256(model.get_weights()[0].tobytes()).hexdigest()
+
+before = seen()
+devices.end_fits_at_once()
+print(before, seen())
+"""

@@ -138,6 +138,7 @@ def train(
         _check_shares(len(validation[0]), batch_size)
     order = [_Order()] if keras.backend.backend() == "torch" else []
     _compile_or_reset(model, optimizer, learning_rate)
+    devices.end_fits_at_once()
     clock = _Clock()
     found = model.fit(
         x,
