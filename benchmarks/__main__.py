@@ -16,6 +16,7 @@ from benchmarks.measuring import Row, Unequal, fresh, rows_of
 # What `make bench` measures, shortest first, so that a fault shows early.
 NAMES = {
     "passes": "passes",
+    "ending": "ending",
     "folder": "folder",
     "chapter": "chapters",
     "prefix": "prefix",

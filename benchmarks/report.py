@@ -17,6 +17,7 @@ TITLES = {
     "head": "A head on a frozen backbone",
     "prefix": "Fine-tuning the last blocks",
     "passes": "One forward pass",
+    "ending": "The end of fit",
     "chapter": "One chapter",
     "course": "The whole course",
     "folder": "A folder of pictures",
