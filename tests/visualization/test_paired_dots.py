@@ -47,4 +47,13 @@ def test_committed_runs_make_a_band_only_where_there_are_any():
     ax = viz.paired_dots(ROWS, xlabel="x", committed={"second": {"a": [0.2, 0.4], "b": []}})
     (band,) = ax.patches
     assert band.get_x() < 0.2 and band.get_x() + band.get_width() > 0.4
-    assert band.get_y() < 1 < band.get_y() + band.get_height()
+    mark = 0.9  # of the first of two series in the second row
+    assert band.get_y() < mark < band.get_y() + band.get_height() < 1.1
+
+
+def test_the_band_of_a_share_ends_where_shares_end():
+    past = {"first": {"a": [0.1, 0.9], "b": [-0.1, 0.9]}}
+    ax = viz.paired_dots(ROWS, xlabel="x", percent=True, committed=past)
+    share, difference = ax.patches
+    assert share.get_x() == 0 and share.get_x() + share.get_width() == 100
+    assert difference.get_x() < 0

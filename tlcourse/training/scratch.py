@@ -39,7 +39,7 @@ def train_from_scratch(
     model = small_cnn(classes, x.shape[1:])
     _copy(model, trainer)
     for variable in trainer.optimizer.variables:
-        variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
     _fit(trainer, x, y, seed, steps)
     _copy(trainer, model)
     compile_classifier(model, keras.optimizers.Adam(SCRATCH_RATE))

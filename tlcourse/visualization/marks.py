@@ -36,8 +36,8 @@ def dots(
     ax = ax or plt.figure(figsize=(8, 0.9 + 0.48 * len(estimates))).add_subplot()
     factor = 100 if percent else 1
     means = [v.mean if isinstance(v, Estimate) else float(v) for v in estimates.values()]
-    # Rows that lie within a few points would all be named alike without a decimal.
-    decimals = 1 if 0 < max(means) - min(means) < 0.05 else 0
+    # Rows that lie within a few points would be named alike without a decimal.
+    decimals = 1 if 0 < max(means) - min(means) < 0.1 else 0
     for row, ((name, value), mean) in enumerate(zip(estimates.items(), means, strict=True)):
         color = PALETTE["orange" if name in highlight else "blue"]
         if isinstance(value, Estimate) and np.isfinite(value.low):
@@ -92,20 +92,25 @@ def paired_dots(
     ax = ax or plt.figure(figsize=(9, 1.6 + 0.45 * len(rows))).add_subplot()
     factor = 100 if percent else 1
     names = list(PALETTE)
+    step = min(0.2, 0.8 / len(next(iter(rows.values()))))
     for row, (name, series) in enumerate(rows.items()):
         means = [v.mean if isinstance(v, Estimate) else float(v) for v in series.values()]
         ends = [min(means) * factor, max(means) * factor]
         ax.plot(ends, [row, row], color=PALETTE["grey"], linewidth=0.8, zorder=1)
         for i, (label, mean) in enumerate(zip(series, means, strict=True)):
             color = PALETTE[(colors or {}).get(label, names[i % len(names)])]
+            # A little apart, so that one series does not hide another.
+            place = row + step * (i - (len(series) - 1) / 2)
             past = ((committed or {}).get(name) or {}).get(label)
             if past:
-                low, _, high = band(np.asarray(past)[:, None], factor)
-                width = [high[0] - low[0]] if np.isfinite(low[0]) else [0.0]
-                ax.barh(row, width, 0.55, left=low[:1], color=color, alpha=0.15, zorder=0)
+                low, _, high = np.concatenate(band(np.asarray(past)[:, None], factor))
+                # A share has its ends; the interval of a few runs may not know them.
+                if percent and min(past) >= 0:
+                    low, high = max(low, 0), min(high, 100)
+                if np.isfinite(low):
+                    height = 0.55 if len(series) == 1 else step
+                    ax.barh(place, high - low, height, left=low, color=color, alpha=0.2, zorder=0)
             value = series[label]
-            # A little apart, so that one series does not hide another.
-            place = row + 0.2 * (i - (len(series) - 1) / 2)
             if isinstance(value, Estimate) and np.isfinite(value.low):
                 ax.plot([value.low * factor, value.high * factor], [place, place], color=color)
             marker = MARKERS[i % len(MARKERS)]
@@ -113,6 +118,7 @@ def paired_dots(
             ax.plot(mean * factor, place, marker, color=color, label=shown, linestyle="none")
     ax.set_yticks(range(len(rows)), list(rows))
     ax.set_ylim(len(rows) - 0.5, -0.6)
+    ax.use_sticky_edges = False  # a band that ends in the frame looks cut off
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=xlabel)
     if title:
