@@ -76,15 +76,18 @@ class _Clock(keras.callbacks.Callback):
 class _Order(keras.callbacks.Callback):
     """Takes the order of the examples from where the generator was before the step was made.
 
-    On PyTorch, Keras draws from the same generator to make a step; then a step that serves again
-    would see the examples in another order.
+    On PyTorch and on JAX, Keras draws from the same generator to make a step; then a step that
+    serves again would see the examples in another order.
     """
 
     def __init__(self):
-        import torch
-
         super().__init__()
-        self._state, self._restore = torch.get_rng_state(), torch.set_rng_state
+        if keras.backend.backend() == "torch":
+            import torch
+
+            self._restore, self._state = torch.set_rng_state, torch.get_rng_state()
+        else:
+            self._restore, self._state = np.random.set_state, np.random.get_state()
 
     def on_train_begin(self, logs=None):
         self._restore(self._state)
@@ -136,7 +139,7 @@ def train(
     # TensorFlow scores an odd image where it fits; JAX cannot.
     if validation is not None and keras.backend.backend() == "jax":
         _check_shares(len(validation[0]), batch_size)
-    order = [_Order()] if keras.backend.backend() == "torch" else []
+    order = [] if keras.backend.backend() == "tensorflow" else [_Order()]
     _compile_or_reset(model, optimizer, learning_rate)
     devices.end_fits_at_once()
     clock = _Clock()
