@@ -387,7 +387,8 @@ def augmentation(kind: str, seed: int | None = None) -> keras.Sequential:
         ValueError: an unknown kind.
 
     Example:
-        >>> augmentation("digits")(np.zeros((2, 28, 28, 1), np.uint8), training=True).dtype.name
+        >>> changed = augmentation("digits")(np.zeros((2, 28, 28, 1), np.uint8), training=True)
+        >>> keras.ops.convert_to_numpy(changed).dtype.name
         'float32'
     """
     common = {"seed": seed, "dtype": "float32"}

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from tlcourse import config
 from tlcourse.exercises.bounded import TooLong, at_most
 from tlcourse.exercises.catalogue import Task
 
@@ -240,9 +241,11 @@ def judge(task: Task, answer: Any, seed: int = 0, limit: float | None = None) ->
         task: which one.
         answer: what was handed in.
         seed: draws the cases.
-        limit: seconds for all of it; `LIMIT` if left out.
+        limit: seconds for all of it; if left out `LIMIT`, and three times that on JAX.
     """
-    limit = LIMIT if limit is None else limit
+    if limit is None:
+        # JAX compiles each operation before it first computes it.
+        limit = 3 * LIMIT if config.backend() == "jax" else LIMIT
     try:
         with at_most(limit):
             attempt = Attempt(task, answer, seed)

@@ -49,6 +49,7 @@ class Keeper(keras.callbacks.Callback):
         """
         self.set_model(model)
         self.best = self._trainable()
+        self._draws = _generators()
         if self.path is not None and self.path.exists():
             with np.load(self.path) as kept:
                 said = json.loads(str(kept["said"]))
@@ -56,8 +57,12 @@ class Keeper(keras.callbacks.Callback):
                     for i, variable in enumerate(variables):
                         variable.assign(kept[f"{prefix}{i}"])
                 self.best = [kept[f"best{i}"] for i in range(len(self.best))]
+                self._draws = {name: kept[name] for name in kept.files if name in self._draws}
             self.__dict__.update(said)
         return self.epoch
+
+    def on_train_begin(self, logs=None):
+        _set_generators(self._draws)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.begin(epoch)
@@ -108,7 +113,30 @@ class Keeper(keras.callbacks.Callback):
             for i, variable in enumerate(variables)
         }
         arrays |= {f"best{i}": value for i, value in enumerate(self.best)}
+        arrays |= _generators()
         names = ("curves", "epoch", "done", "best_epoch", "best_loss")
         said = json.dumps({name: getattr(self, name) for name in names})
         with full_disk_in_words(self.path), config.atomic_path(self.path) as partial:
             np.savez(partial, said=np.array(said), **arrays)
+
+
+def _generators() -> dict[str, np.ndarray]:
+    """The states of PyTorch's generators, from which its dropouts draw; none on other backends."""
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    states = {"generator": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["gpu_generator"] = torch.cuda.get_rng_state()
+    return {name: state.numpy() for name, state in states.items()}
+
+
+def _set_generators(states: dict[str, np.ndarray]) -> None:
+    if not states:
+        return
+    import torch
+
+    torch.set_rng_state(torch.from_numpy(states["generator"]))
+    if "gpu_generator" in states:
+        torch.cuda.set_rng_state(torch.from_numpy(states["gpu_generator"]))

@@ -73,24 +73,29 @@ class _Clock(keras.callbacks.Callback):
         self._end_of_training = None
 
 
-class _Order(keras.callbacks.Callback):
-    """Takes the order of the examples from where the generator was before the step was made.
+class _Draws(keras.callbacks.Callback):
+    """Puts a generator back to where it was before the step was made."""
 
-    On PyTorch and on JAX, Keras draws from the same generator to make a step; then a step that
-    serves again would see the examples in another order.
-    """
-
-    def __init__(self):
+    def __init__(self, state, restore):
         super().__init__()
-        if keras.backend.backend() == "torch":
-            import torch
-
-            self._restore, self._state = torch.set_rng_state, torch.get_rng_state()
-        else:
-            self._restore, self._state = np.random.set_state, np.random.get_state()
+        self._state, self._restore = state, restore
 
     def on_train_begin(self, logs=None):
         self._restore(self._state)
+
+
+def same_draws() -> list[keras.callbacks.Callback]:
+    """Callbacks for `fit` that make a training independent of whether its step is made for it.
+
+    On PyTorch and on JAX, Keras makes a step from stand-ins, and draws for them from the generator
+    that also gives the order of the examples, and on PyTorch the dropouts.
+    """
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        return [_Draws(torch.get_rng_state(), torch.set_rng_state)]
+    return [_Draws(np.random.get_state(), np.random.set_state)] if backend == "jax" else []
 
 
 def train(
@@ -139,7 +144,7 @@ def train(
     # TensorFlow scores an odd image where it fits; JAX cannot.
     if validation is not None and keras.backend.backend() == "jax":
         _check_shares(len(validation[0]), batch_size)
-    order = [] if keras.backend.backend() == "tensorflow" else [_Order()]
+    draws = same_draws()
     _compile_or_reset(model, optimizer, learning_rate)
     devices.end_fits_at_once()
     clock = _Clock()
@@ -149,7 +154,7 @@ def train(
         epochs=epochs,
         batch_size=batch_size,
         validation_data=validation,
-        callbacks=[*order, clock, *callbacks],
+        callbacks=[*draws, clock, *callbacks],
         shuffle=shuffle,
         verbose=0,
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from tlcourse import config, freezing
 from tlcourse.models import build_classifier, small_cnn
-from tlcourse.training.loop import compile_classifier
+from tlcourse.training.loop import compile_classifier, same_draws
 
 # Picked once, on validation images of animals and MNIST at 50, 250 and 1,000 labels.
 SCRATCH_STEPS = 300
@@ -73,7 +73,14 @@ def _fit(model: keras.Model, x: np.ndarray, y: np.ndarray, seed: int, steps: int
     passes = -(-steps * SCRATCH_BATCH // len(x))
     order = np.concatenate([rng.permutation(len(x)) for _ in range(passes)])
     order = order[: steps * SCRATCH_BATCH]
-    model.fit(x[order], y[order], batch_size=SCRATCH_BATCH, shuffle=False, verbose=0)
+    model.fit(
+        x[order],
+        y[order],
+        batch_size=SCRATCH_BATCH,
+        callbacks=same_draws(),
+        shuffle=False,
+        verbose=0,
+    )
 
 
 def backbone_from_scratch(
