@@ -216,7 +216,7 @@ class Attached(keras.regularizers.Regularizer):
         self.old = old
 
     def __call__(self, weight):
-        anchor = weight - ops.stop_gradient(weight) + self.old
+        anchor = weight - ops.stop_gradient(weight) + ops.convert_to_tensor(self.old)
         return 500.0 * ops.sum(ops.square(weight - anchor))
 
 
