@@ -601,7 +601,7 @@ def gradient_sizes(settings):
         outputs[name] = layers.Softmax()(tables[T, scaled](inputs))
         losses[name] = forgetting.Distillation(T, scaled, reduction="sum")
     model = keras.Model(inputs, outputs)
-    model.compile(keras.optimizers.SGD(1.0), losses, jit_compile=False)
+    model.compile(keras.optimizers.SGD(1.0), losses)
     teacher = dict.fromkeys(outputs, ops.convert_to_numpy(ops.softmax(wish)))
     model.fit(np.arange(1000), teacher, batch_size=1000, shuffle=False, verbose=0)
     moved = {key: table.get_weights()[0] - logits for key, table in tables.items()}
@@ -631,9 +631,7 @@ student, teacher = (
 distiller = keras.distillation.Distiller(
     teacher, student, keras.distillation.LogitsDistillation(temperature=2.0)
 )
-distiller.compile(
-    "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
-)
+distiller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 was = student.get_weights()[0]
 distiller.fit(np.ones((8, 4)), np.zeros(8), sample_weight=np.zeros(8), verbose=0)
 moved = float(np.abs(student.get_weights()[0] - was).max())

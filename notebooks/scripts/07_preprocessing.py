@@ -319,6 +319,7 @@ ax = viz.dots(
     },
     xlabel="lost through BGR: accuracy, or belief for the photographs, percentage points",
     percent=True,
+    unit="points",
     baseline=0,
 )
 
@@ -576,7 +577,11 @@ mirror_price = {
     "animals": bootstrap_interval(reference - hits(right_head, mirrored_animals)),
 }
 ax = viz.dots(
-    mirror_price, xlabel="accuracy lost on mirrored images, points", percent=True, baseline=0
+    mirror_price,
+    xlabel="accuracy lost on mirrored images, points",
+    percent=True,
+    unit="points",
+    baseline=0,
 )
 
 # %% [markdown]

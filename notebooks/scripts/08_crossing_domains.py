@@ -446,8 +446,9 @@ shown = {
     f"{name}, {way}": results[name][way] for name in results for way in ("source only", "DANN")
 }
 ax = viz.dots(
-    dict(sorted({**shown, **first_look}.items())), percent=True, highlight=list(first_look),
-    xlabel="test accuracy, %", title="Simple means first (orange)",
+    dict(sorted({**shown, **first_look}.items(), key=lambda row: (row[0].split(",")[0], row[1]))),
+    percent=True, highlight=list(first_look), xlabel="test accuracy, %",
+    title="Simple means first (orange)",
 )  # fmt: skip
 gained = first_look["MNIST-M, source in random colours"] - results["MNIST-M"]["source only"]
 compare("colours", 100 * gained, "points on MNIST-M")
@@ -659,7 +660,7 @@ rows = {f"{name}, frozen: {way}": v for name, row in frozen.items() for way, v i
 rows |= {f"animals, all trained: {way}": value for way, value in tuned.items()}
 claims.record("08-rotations", rows=rows)
 ax = viz.dots(
-    dict(sorted(rows.items())), percent=True, xlabel="test accuracy, %",
+    rows, percent=True, xlabel="test accuracy, %",
     title="A hundred labels, after other starts",
     highlight=[name for name in rows if name.endswith("rotations")],
 )  # fmt: skip

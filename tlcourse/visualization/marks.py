@@ -17,6 +17,7 @@ def dots(
     xlabel: str,
     title: str | None = None,
     percent: bool = False,
+    unit: str = "%",
     log_x: bool = False,
     baseline: float | None = None,
     highlight: Sequence[str] = (),
@@ -28,6 +29,7 @@ def dots(
         estimates: name to a number or an `Estimate`.
         xlabel: with units.
         percent: values are shares and are shown in percent.
+        unit: what stands behind each value then; "points" for differences.
         log_x: a logarithmic axis.
         baseline: a vertical line to compare with, such as chance.
         highlight: names drawn in orange.
@@ -43,7 +45,7 @@ def dots(
         if isinstance(value, Estimate) and np.isfinite(value.low):
             ax.plot([value.low * factor, value.high * factor], [row, row], color=color)
         ax.plot(mean * factor, row, "o", color=color)
-        text = f"{mean * factor:z.{decimals}f} %" if percent else _short(mean)
+        text = f"{mean * factor:z.{decimals}f} {unit}" if percent else _short(mean)
         ax.annotate(
             text, (mean * factor, row), xytext=(0, 7), textcoords="offset points", ha="center",
             fontsize=11,
