@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import importlib.util
-import sys
 import warnings
 from collections.abc import Callable
 from importlib import metadata
@@ -12,7 +11,6 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import tlcourse
 from tlcourse import config, devices, preprocessing, store
 from tlcourse.models import lite, load_backbone, table
 
@@ -207,13 +205,9 @@ def _weights_key(backbone: str) -> str:
 def _kind(images: np.ndarray, backbone, size, prepare, interpolation, uses_onnx: bool) -> str:
     """What features of one image have to share to be equal: all but the pixels themselves."""
     # Preprocessing is the backend's in any case.
-    backend = config.backend()
-    version = getattr(sys.modules.get(backend), "__version__", None)
-    engine = [tlcourse.__version__, keras.__version__, backend, version]
+    engine = store.engine()
     if uses_onnx:
         engine.append(f"onnxruntime {metadata.version('onnxruntime')}")
-    else:
-        engine += [keras.config.dtype_policy().name, devices.gpus()]
     layer = _preparation(backbone, size, prepare is not None, interpolation)
     said = (
         images.shape[1:], images.dtype.str, backbone, _weights_key(backbone), layer.size,

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import os
+import sys
 import time
 import warnings
 import zipfile
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tlcourse import config
+import tlcourse
+from tlcourse import config, devices
 
 # A file that was used this many seconds ago may still be in use, and stays.
 GRACE = 60
@@ -29,6 +31,20 @@ def keys_of(items: np.ndarray) -> list[bytes]:
         (True, False)
     """
     return [hashlib.blake2b(np.ascontiguousarray(item), digest_size=16).digest() for item in items]
+
+
+def engine() -> list:
+    """What has to be the same here for a network to compute the same, the network aside.
+
+    Returns:
+        Versions of the course, of Keras and of its backend, the dtype policy and the GPUs.
+    """
+    import keras
+
+    backend = config.backend()
+    version = getattr(sys.modules.get(backend), "__version__", None)
+    policy = keras.config.dtype_policy().name
+    return [tlcourse.__version__, keras.__version__, backend, version, policy, devices.gpus()]
 
 
 class Shelf:

@@ -1,3 +1,5 @@
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ from keras import layers
 
 from tlcourse import config, models, training
 from tlcourse.models import build
+from tlcourse.training import scratch
 from tlcourse.training.loop import same_draws
 
 rng = np.random.default_rng(0)
@@ -17,6 +20,11 @@ def weights(model):
 
 
 class TestTrainFromScratch:
+    @pytest.fixture(autouse=True)
+    def nothing_kept(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("TLCOURSE_CACHE", str(tmp_path))
+        monkeypatch.setenv("TLCOURSE_CACHE_LIMIT", "0")
+
     def test_one_seed_gives_one_model(self):
         a, b, c = (
             training.train_from_scratch(IMAGES, LABELS, 2, seed, steps=2) for seed in (0, 0, 1)
@@ -28,6 +36,30 @@ class TestTrainFromScratch:
         before = weights(first)
         training.train_from_scratch(IMAGES, 1 - LABELS, 2, 1, steps=2)
         assert (weights(first) == before).all()
+
+    def test_what_was_trained_before_is_not_trained_again(self, monkeypatch):
+        monkeypatch.setenv("TLCOURSE_CACHE_LIMIT", "1")
+        first = training.train_from_scratch(IMAGES, LABELS, 2, 8, steps=2)
+        monkeypatch.setattr(scratch, "_fit", None)
+        again = training.train_from_scratch(IMAGES, LABELS, 2, 8, steps=2)
+        for ours, theirs in zip(again.variables, first.variables, strict=True):
+            assert ours.dtype == theirs.dtype
+            assert (keras.ops.convert_to_numpy(ours) == keras.ops.convert_to_numpy(theirs)).all()
+        others = (IMAGES[::-1], LABELS, 8, 2), (IMAGES, 1 - LABELS, 8, 2), (IMAGES, LABELS, 9, 2)
+        for x, y, seed, steps in (*others, (IMAGES, LABELS, 8, 3)):
+            with pytest.raises(TypeError):
+                training.train_from_scratch(x, y, 2, seed, steps=steps)
+
+    def test_random_numbers_go_on_as_if_it_had_been_trained(self, monkeypatch):
+        monkeypatch.setenv("TLCOURSE_CACHE_LIMIT", "1")
+
+        def drawn():
+            training.train_from_scratch(IMAGES, LABELS, 2, 11, steps=2)
+            tensor = keras.random.normal((2,))
+            return random.random(), np.random.rand(), *keras.ops.convert_to_numpy(tensor)
+
+        training.train_from_scratch(IMAGES, LABELS, 2, 10, steps=2)
+        assert drawn() == drawn()
 
     def test_a_step_that_serves_again_gives_what_a_new_one_gives(self):
         training.train_from_scratch(IMAGES[:20], LABELS[:20], 2, 5, steps=4)

@@ -17,6 +17,7 @@ CACHES = {
     "weights": "embedded ImageNet weights in Keras' layout",
     "onnx": "backbones exported for ONNX Runtime",
     "features": "frozen features",
+    "networks": "small networks trained from scratch",
     "pipeline": "what a training in progress keeps",
     "ledger": "records of claims checked outside of `tlcourse run`",
 }
