@@ -21,6 +21,7 @@ NAMES = {
     "chapter": "chapters",
     "prefix": "prefix",
     "head": "head",
+    "large": "large",
 }
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()

@@ -15,6 +15,7 @@ TABLE = ROOT / "docs" / "benchmarks.md"
 FIGURE = ROOT / "docs" / "figures" / "benchmarks.png"
 TITLES = {
     "head": "A head on a frozen backbone",
+    "large": "A head on ten thousand images",
     "prefix": "Fine-tuning the last blocks",
     "passes": "One forward pass",
     "ending": "The end of fit",
@@ -43,6 +44,9 @@ def table(results: dict) -> str:
     for name in TITLES:
         if name in results:
             parts.append(_section(name, results[name]))
+    missing = [title for name, title in TITLES.items() if name not in results]
+    if missing:
+        parts.append(f"Not measured yet: {'; '.join(missing)}.\n")
     parts.append(
         "The row of PyTorch's tutorial (the backbone as a fixed extractor) is missing: PyTorch is "
         "not among the course's packages. That recipe does what the Keras guide does: the frozen "
