@@ -1,6 +1,7 @@
 """From what was measured to the table, the figure and the README's few lines."""
 
 import hashlib
+import itertools
 import json
 import statistics
 from pathlib import Path
@@ -154,7 +155,7 @@ def figure(results: dict):
         for row in map(Row.of, results.get(name, {"rows": []})["rows"])
         if row.ratio == FASTER
     ]
-    colours = dict(zip(TITLES, list(viz.PALETTE.values()), strict=False))
+    colours = dict(zip(TITLES, itertools.cycle(viz.PALETTE.values()), strict=False))
     drawn, axes = viz.plt.subplots(figsize=(10.5, 1.3 + 0.5 * len(rows)))
     for y, (name, row) in enumerate(rows):
         low, high = min(row.ratios), max(row.ratios)
