@@ -162,15 +162,16 @@ def figure(results: dict):
         axes.plot([low, high], [y, y], color=colours[name], linewidth=5, alpha=0.45)
         axes.plot(row.measured, y, "o", color=colours[name])
         axes.annotate(
-            f"{amount(row.measured)} ×", (high, y), (8, 0), textcoords="offset points", va="center"
-        )
+            f"{amount(row.measured)} ×", (high, y), (8, 0), textcoords="offset points", va="center",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        )  # fmt: skip
         if row.goal and row.goal.kind == AT_LEAST:
             axes.plot(row.goal.value, y, "|", color="black", markersize=18, markeredgewidth=2)
     axes.plot([], [], "|", color="black", markersize=14, markeredgewidth=2, label="goal")
     axes.axvline(1, color=viz.PALETTE["grey"], linewidth=1)
     axes.set_yticks(range(len(rows)), [_label(row) for _, row in rows], fontsize=10)
     axes.set_xscale("log")
-    ticks = [t for t in (0.5, 1, 2, 5, 10, 20, 50) if _inside(t, [r for _, r in rows])]
+    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if _inside(t, [r for _, r in rows])]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.minorticks_off()
     axes.invert_yaxis()
