@@ -85,6 +85,7 @@ def _rows(what: str, cold: dict, warm: dict | None, seconds: float, note: str = 
             other_runs=[_seconds(cold)] if warm else None,
             ratio=FASTER if warm else "",
             equal=_same_verdicts(cold, warm) if warm else "",
+            note="One run each.",
         ),
         Row(
             f"{what}, peak memory of a chapter",
