@@ -64,7 +64,7 @@ def rows(sizes: Sizes) -> list[Row]:
             other_runs=seconds["keras"],
             ratio=FASTER,
             equal=_equal(ends["course"], ends["keras"]),
-            note="tf.data tunes its pipelines from a thread that often sleeps on when it should "
+            note="tf.data tunes its pipelines from a thread that may sleep on when it should "
             "end, and fit waits for it after every epoch; devices.end_fits_at_once has the cause.",
         )
     ]

@@ -69,7 +69,7 @@ def rows(sizes: Sizes) -> list[Row]:
 
 
 def large_rows(sizes: Sizes) -> list[Row]:
-    """Ten thousand images, against the same; the guide alone takes a quarter of an hour."""
+    """Ten thousand images, against the same; the guide passes them ten times."""
     config.set_seed(0)
     x, y, x_test, y_test = _animals_and_digits(sizes)
     guide, course, onnx = Guide(x, y), Course(x, y), OnePass(x)

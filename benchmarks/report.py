@@ -161,11 +161,13 @@ def figure(results: dict):
         low, high = min(row.ratios), max(row.ratios)
         axes.plot([low, high], [y, y], color=colours[name], linewidth=5, alpha=0.45)
         axes.plot(row.measured, y, "o", color=colours[name])
+        aimed = row.goal and row.goal.kind == AT_LEAST
+        # Beyond the goal, too, so that the words do not stand on it.
+        end = max(high, row.goal.value) if aimed else high
         axes.annotate(
-            f"{amount(row.measured)} ×", (high, y), (8, 0), textcoords="offset points", va="center",
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-        )  # fmt: skip
-        if row.goal and row.goal.kind == AT_LEAST:
+            f"{amount(row.measured)} ×", (end, y), (8, 0), textcoords="offset points", va="center"
+        )
+        if aimed:
             axes.plot(row.goal.value, y, "|", color="black", markersize=18, markeredgewidth=2)
     axes.plot([], [], "|", color="black", markersize=14, markeredgewidth=2, label="goal")
     axes.axvline(1, color=viz.PALETTE["grey"], linewidth=1)

@@ -14,16 +14,7 @@ import keras
 import numpy as np
 
 import tlcourse
-from tlcourse import (
-    config,
-    devices,
-    explaining,
-    features,
-    freezing,
-    models,
-    preprocessing,
-    uncertainty,
-)
+from tlcourse import config, explaining, features, freezing, models, preprocessing, uncertainty
 from tlcourse.data import ImageFolder, image_folder, read_pictures
 from tlcourse.evaluation import accuracy
 from tlcourse.freezing.recommending import FEATURE_EXTRACTION, SIMILARITIES
@@ -342,7 +333,6 @@ class TransferLearningPipeline:
         batches = Batches(rows, settings["batch_size"], settings["seed"])
         looked_at = Batches(checks, settings["batch_size"])
         config.set_seed(settings["seed"])
-        devices.end_fits_at_once()
         compile_classifier(trainer, keras.optimizers.Adam(self.plan.learning_rate))
         start = trainer.evaluate(looked_at, return_dict=True, verbose=0)["loss"]
         state = work / "state.npz" if resumable else None
