@@ -172,10 +172,11 @@ def end_fits_at_once() -> None:
     tf.data tunes a pipeline from a thread that looks at it after 0.01 s, 0.03 s, 0.07 s and so on,
     twice as late each time. At the end of an epoch that thread is woken before the order to stop
     can be seen, and then it may fall asleep again until its next look, while `fit` waits for it:
-    up to as long as the epoch took. How often depends on chance and on the machine. Arrays in memory leave nothing to tune, so here
-    Keras' pipelines for them, and for a `PyDataset`, go without. Batches, their order and all
-    results stay the same, bit for bit. Your own `tf.data.Dataset` is left alone; give it
-    `options.autotune.enabled = False` where it fits in memory.
+    up to as long as the epoch took. How often depends on chance and on the machine. Arrays in
+    memory leave nothing to tune, so here Keras' pipelines for them, and for a `PyDataset`, go
+    without. Batches, their order and all results stay the same, bit for bit. Your own
+    `tf.data.Dataset` is left alone; give it `options.autotune.enabled = False` where it fits in
+    memory.
 
     The thread is `Model::OptimizeLoop` in TensorFlow's `core/framework/model.cc`, and
     `CancellationManager::StartCancelWithStatus` gives the order; that this is the cause we read
