@@ -57,3 +57,4 @@ def test_the_band_of_a_share_ends_where_shares_end():
     share, difference = ax.patches
     assert share.get_x() == 0 and share.get_x() + share.get_width() == 100
     assert difference.get_x() < 0
+    assert ax.get_xlim()[0] < min(share.get_x(), difference.get_x())  # none is cut by the frame

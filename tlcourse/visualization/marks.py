@@ -92,6 +92,7 @@ def paired_dots(
         ax: where to draw; a new figure if None.
     """
     ax = ax or plt.figure(figsize=(9, 1.6 + 0.45 * len(rows))).add_subplot()
+    ax.use_sticky_edges = False  # a band that ends in the frame looks cut off
     factor = 100 if percent else 1
     names = list(PALETTE)
     step = min(0.2, 0.8 / len(next(iter(rows.values()))))
@@ -120,7 +121,6 @@ def paired_dots(
             ax.plot(mean * factor, place, marker, color=color, label=shown, linestyle="none")
     ax.set_yticks(range(len(rows)), list(rows))
     ax.set_ylim(len(rows) - 0.5, -0.6)
-    ax.use_sticky_edges = False  # a band that ends in the frame looks cut off
     ax.grid(axis="y", visible=False)
     ax.set(xlabel=xlabel)
     if title:
