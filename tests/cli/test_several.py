@@ -312,17 +312,17 @@ def test_workers_elsewhere_run_the_chapters_and_the_results_come_here(folder, tm
 
 def test_a_scheduler_that_goes_away_ends_the_run_with_a_sentence(folder, tmp_path, address):
     where, scheduler, _ = address
-    toy(folder, "02")  # known to take longer, so it is first
-    toy(folder, "01", WAIT)
+    toy(folder, "51")  # no times are known of either, so they begin in this order
+    toy(folder, "52", WAIT)
     process = start(folder, "--scheduler", where)
     with ended(process):
-        wait_for(lambda: "01 0" in runs(folder))
+        wait_for(lambda: "52 0" in runs(folder))
         scheduler.kill()
         output, _ = process.communicate(timeout=120)
     assert process.returncode == 1 and "Traceback" not in output, output
     assert "The scheduler went away. The same command with the same --out goes on." in output
     statuses = [one["status"] for one in results(tmp_path / "out").values()]
-    assert statuses == ["failed", "done"]
+    assert statuses == ["done", "failed"]
 
 
 @pytest.mark.parametrize("where", ["tcp://127.0.0.1:1", "127.0.0.1:1", "nonsense://here", "x"])
@@ -368,8 +368,11 @@ def test_no_jobs_are_refused(monkeypatch):
         several.fitting(0)
 
 
-def test_long_chapters_begin_first_and_seeds_in_order():
-    # docs/chapter_times.json: chapter 10 takes longer than 01.
+def test_long_chapters_begin_first_and_seeds_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute.tlcourse, "__file__", str(tmp_path / "tlcourse" / "__init__.py"))
+    (tmp_path / "docs").mkdir()
+    times = {"01": {"seconds": 100}, "10": {"seconds": 200}}
+    (tmp_path / "docs" / "chapter_times.json").write_text(json.dumps(times), encoding="utf-8")
     pairs = [execute.Result(chapter, "", seed, "") for seed in (0, 1) for chapter in ("01", "10")]
     assert execute._long_first(pairs) == [1, 0, 3, 2]
 
