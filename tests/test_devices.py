@@ -237,3 +237,90 @@ before = seen()
 devices.end_fits_at_once()
 print(before, seen())
 """
+
+
+@pytest.mark.skipif(config.backend() != "tensorflow", reason="others trace Adam differently")
+class TestFitsBeginSooner:
+    def run(self, does):
+        done = subprocess.run([sys.executable, "-c", ADAM + does], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout.split()
+
+    def test_weights_are_those_of_keras_to_the_last_bit(self):
+        weights = self.run(
+            "before = [taught(**one) for one in SETTINGS]\ndevices.begin_fits_sooner()\n"
+            "print(*before, *(taught(**one) for one in SETTINGS))"
+        )
+        half = len(weights) // 2
+        assert half == 9 and len(set(weights)) > 5
+        assert weights[:half] == weights[half:]
+
+    def test_the_graph_holds_the_correction_once(self):
+        powers = self.run("print(powers()); devices.begin_fits_sooner(); print(powers())")
+        assert [int(number) for number in powers] == [2 * 6, 2]
+
+    def test_a_chapter_and_training_see_to_it(self):
+        begun = "config.begin('01')\n"
+        trained = (
+            "training.train(models.small_cnn(2), np.zeros((4, 28, 28, 1), 'uint8'), "
+            "np.arange(4) % 2, epochs=1, learning_rate=0.1)\n"
+        )
+        for does in (begun, trained):
+            asked = "print(Adam.update_step.__code__.co_filename, gc.get_threshold()[0])"
+            where, threshold = self.run(does + asked)
+            assert where.endswith("devices.py") and threshold == "20000"
+
+
+ADAM = """
+import gc, hashlib
+import keras
+import numpy as np
+from keras.optimizers import Adam
+from tlcourse import config, devices, models, training
+
+def model_of(layers=()):
+    keras.utils.set_random_seed(3)
+    layers = [*layers, *(keras.layers.Dense(n) for n in (5, 4, 2))]
+    layers = [type(layer).from_config(layer.get_config()) for layer in layers]
+    model = keras.Sequential([keras.Input((3,)), *layers])
+    return model
+
+def taught(layers=(), **settings):
+    model = model_of(layers)
+    settings["optimizer"] = type(settings["optimizer"]).from_config(
+        settings["optimizer"].get_config()
+    )
+    model.compile(loss="mse", **settings)
+    x = np.random.default_rng(0).integers(9, size=(50, 3)).astype("float32")
+    model.fit(x, x[:, :2], batch_size=8, epochs=3, verbose=0)
+    return hashlib.sha256(b"".join(w.tobytes() for w in model.get_weights())).hexdigest()
+
+SCHEDULE = keras.optimizers.schedules.CosineDecay(0.01, 9)
+SETTINGS = [
+    {"optimizer": Adam(0.01)},
+    {"optimizer": Adam(SCHEDULE)},
+    {"optimizer": Adam(0.01, amsgrad=True)},
+    {"optimizer": keras.optimizers.AdamW(0.01, weight_decay=0.1)},
+    {"optimizer": keras.optimizers.LossScaleOptimizer(Adam(0.01))},
+    {"optimizer": Adam(0.01, gradient_accumulation_steps=2)},
+    {"optimizer": Adam(0.01), "steps_per_execution": 3},
+    {"optimizer": Adam(0.01), "run_eagerly": True},
+    # Its gradient is sparse.
+    {"optimizer": Adam(0.01), "layers": [keras.layers.Embedding(9, 4), keras.layers.Flatten()]},
+]
+
+def powers():
+    import tensorflow as tf
+
+    model = model_of()
+    optimizer = Adam(0.01)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(gradients):
+        optimizer.apply(gradients)
+
+    graph = step.get_concrete_function([tf.zeros(v.shape) for v in model.trainable_variables]).graph
+    inner = [function.graph for function in graph._functions.values() if hasattr(function, "graph")]
+    return sum(op.type == "Pow" for each in [graph, *inner] for op in each.get_operations())
+"""

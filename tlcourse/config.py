@@ -263,6 +263,7 @@ def begin(chapter: str, profile: str = "quick", seed: int = 0) -> Run:
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"SEED is {seed!r}; write a whole number, 0 or more.")
     set_seed(seed)
+    devices.begin_fits_sooner()
     devices.end_fits_at_once()
     if devices.asked_for_mixed():
         import keras

@@ -14,6 +14,7 @@ from tlcourse.training.rates import are_numbers, each, optimizer_for
 
 def compile_classifier(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
     """Compile for class numbers and probabilities, ready for the first step."""
+    devices.begin_fits_sooner()
     devices.end_fits_at_once()
     # TensorFlow traces a step a second time if variables are made in it; so they are made here, the
     # metric's by giving an object in place of a name. It halves the wait before the first step.
