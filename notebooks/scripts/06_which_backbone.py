@@ -262,8 +262,7 @@ figure, axes = plt.subplots(1, 2, figsize=(12, 0.9 + 0.55 * len(both)), sharey=T
 xlabels = ("ms for one image", "ms for a billion multiply-adds")
 for i, (ax, xlabel) in enumerate(zip(axes, xlabels, strict=True)):
     rows = {name: values[i] for name, values in both.items()}
-    ax = viz.dots(rows, xlabel=xlabel, log_x=True, highlight=[n for n in rows if "," in n], ax=ax)
-    ax.margins(x=0.12)
+    viz.dots(rows, xlabel=xlabel, log_x=True, highlight=[n for n in rows if "," in n], ax=ax)
 compare("slower", milliseconds["vgg16"] / milliseconds["mobilenet-v2"], "times as long")
 
 # %% [markdown]

@@ -57,6 +57,8 @@ def dots(
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.minorticks_off()
+    # A value is wider than its dot, and stays within the frame.
+    ax.margins(x=0.12)
     ax.set_yticks(range(len(estimates)), list(estimates))
     ax.set_ylim(len(estimates) - 0.5, -0.7)
     ax.grid(axis="y", visible=False)
