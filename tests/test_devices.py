@@ -265,10 +265,11 @@ class TestFitsBeginSooner:
             "training.train(models.small_cnn(2), np.zeros((4, 28, 28, 1), 'uint8'), "
             "np.arange(4) % 2, epochs=1, learning_rate=0.1)\n"
         )
-        for does in (begun, trained):
+        # Only a chapter looks for garbage less often: a long training has memory to keep flat.
+        for does, threshold in ((begun, "20000"), (trained, "700")):
             asked = "print(Adam.update_step.__code__.co_filename, gc.get_threshold()[0])"
-            where, threshold = self.run(does + asked)
-            assert where.endswith("devices.py") and threshold == "20000"
+            where, found = self.run(does + asked)
+            assert where.endswith("devices.py") and found == threshold
 
 
 ADAM = """

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import hashlib
 import importlib.util
 import json
@@ -265,6 +266,10 @@ def begin(chapter: str, profile: str = "quick", seed: int = 0) -> Run:
     set_seed(seed)
     devices.begin_fits_sooner()
     devices.end_fits_at_once()
+    if backend() == "tensorflow":
+        # Tracing makes objects by the million, and nearly all of them stay: to search them for
+        # cyclic garbage is a tenth of it. With PyTorch, batches lie in cycles and would pile up.
+        gc.set_threshold(20_000)
     if devices.asked_for_mixed():
         import keras
 

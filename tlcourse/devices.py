@@ -6,7 +6,6 @@ Nothing here imports Keras or a backend before it is called.
 
 import contextlib
 import functools
-import gc
 import os
 from collections.abc import Iterator, Sequence
 
@@ -212,13 +211,10 @@ def begin_fits_sooner() -> None:
     """Shorten the wait before the first step of a model, most of which is tracing.
 
     A chapter compiles many models and takes few steps with each, so the wait costs more than the
-    steps. Python's search for cyclic garbage is a tenth of it: tracing makes objects by the
-    million, and nearly all of them stay. Under TensorFlow, Adam is up to half of it: Keras writes
-    the correction of both moments into the graph once for every weight, though it is one number.
-    Here it is written once for all weights that an `Adam` updates in a step. Results are the same,
-    bit for bit.
+    steps. Under TensorFlow, Adam is up to half of it: Keras writes the correction of both moments
+    into the graph once for every weight, though it is one number. Here it is written once for all
+    weights that an `Adam` updates in a step. Results are the same, bit for bit.
     """
-    gc.set_threshold(20_000)
     import keras
 
     if keras.backend.backend() != "tensorflow":
