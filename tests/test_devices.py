@@ -283,8 +283,7 @@ def model_of(layers=()):
     keras.utils.set_random_seed(3)
     layers = [*layers, *(keras.layers.Dense(n) for n in (5, 4, 2))]
     layers = [type(layer).from_config(layer.get_config()) for layer in layers]
-    model = keras.Sequential([keras.Input((3,)), *layers])
-    return model
+    return keras.Sequential([keras.Input((3,)), *layers])
 
 def taught(layers=(), **settings):
     model = model_of(layers)

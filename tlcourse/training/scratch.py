@@ -62,7 +62,7 @@ def _trainer(classes: int, image_shape: tuple, steps: int, precision: str) -> ke
     model = small_cnn(classes, image_shape)
     compile_classifier(model, keras.optimizers.Adam(_schedule(steps, SCRATCH_RATE)))
     if keras.backend.backend() == "tensorflow":
-        # A fifth of a step this small goes into starting it. The steps stay the same.
+        # To start a step this small takes a good part of it. Twenty at once are the same steps.
         model.steps_per_execution = 20
     return model
 
