@@ -1,5 +1,6 @@
 import logging
 import os
+import subprocess
 import sys
 import threading
 
@@ -182,6 +183,17 @@ def test_begin_silences_one_message_of_tensorflow_and_no_other(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "Gradients do not exist for a variable."
     ]
+
+
+def test_a_chapter_ends_without_a_search_for_garbage():
+    # What was registered first runs last: by then nothing is left to be searched.
+    program = (
+        "import atexit, gc; atexit.register(lambda: print(len(gc.get_objects())))\n"
+        "from tlcourse import config; config.begin('01')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 1000
 
 
 def test_choose_takes_the_profiles_value():

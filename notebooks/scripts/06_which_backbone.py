@@ -369,7 +369,7 @@ for form, (normalised, shortcuts) in FORMS.items():
     network = stack(normalised, shortcuts)
     before = network.get_weights()
     training.train(
-        network, x[:256], y[:256], epochs=1, batch_size=256, optimizer="sgd", learning_rate=1.0
+        network, x[:64], y[:64], epochs=1, batch_size=64, optimizer="sgd", learning_rate=1.0
     )
     moved = [a - b for a, b in zip(network.get_weights(), before, strict=True)]
     kernels = [i for i, weight in enumerate(network.weights) if weight.path.endswith("/kernel")]

@@ -52,6 +52,15 @@ def test_names_at_the_ends_do_not_overlap():
     assert np.diff(heights).min() >= 0.07 * (high - low)
 
 
+@pytest.mark.parametrize("log_y", [False, True])
+def test_names_at_the_ends_stay_beside_the_frame_in_the_order_of_the_lines(log_y):
+    lines = {"low": [1, 2], "high": [1, 9.9], "higher": [1, 10], "middle": [1, 9.8]}
+    ax = viz.curves([0, 1], lines, xlabel="x", ylabel="y", log_y=log_y)
+    places = {text.get_text(): text.xy[1] for text in ax.texts}
+    assert places["low"] == pytest.approx(2)
+    assert places["middle"] < places["high"] < places["higher"] <= ax.get_ylim()[1] * (1 + 1e-9)
+
+
 def test_dots_put_the_first_name_on_top_and_draw_intervals():
     ax = viz.dots({"a": Estimate(0.5, 0.4, 0.6, 5), "b": 0.25}, xlabel="share (%)", percent=True)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]

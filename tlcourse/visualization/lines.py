@@ -117,11 +117,15 @@ def _name_at_end(ax: Axes, x: float, ends: list[tuple[float, str, str]]) -> None
     # Overlap is a matter of the picture, so on a logarithmic axis it is measured in logarithms.
     log = ax.get_yscale() == "log"
     low, high = np.log10(ax.get_ylim()) if log else ax.get_ylim()
-    gap = 0.075 * (high - low)
-    placed = -np.inf
-    for y, name, color in sorted(ends):
-        placed = max(np.log10(y) if log else y, placed + gap)
+    ends = sorted(ends)
+    heights = np.array([y for y, _, _ in ends])
+    heights = np.log10(heights) if log else heights
+    slots = 0.075 * (high - low) * np.arange(len(ends))
+    places = np.maximum.accumulate(heights - slots) + slots
+    # What that pushes out of the frame at the top comes back in, with those below it.
+    places = np.minimum(places, high - slots[::-1])
+    for place, (_, name, color) in zip(places, ends, strict=True):
         ax.annotate(
-            name, (x, 10**placed if log else placed), xytext=(10, 0), color=color,
+            name, (x, 10**place if log else place), xytext=(10, 0), color=color,
             textcoords="offset points", va="center", annotation_clip=False, fontweight="bold",
         )  # fmt: skip
