@@ -2,7 +2,7 @@
 # make test     install what tests need, run unit tests, lints and the notebooks' checked outputs
 # make test-backends   run the unit tests on JAX and on PyTorch in place of TensorFlow
 # make test-classroom  nbgrader with a class of thirty; the course installed from its bundle
-# make bench    time the course beside what people do today: docs/benchmarks.md; over 20 minutes
+# make bench    time the course beside what people do today: docs/benchmarks.md; 20 minutes
 # make site     the course as web pages, in build/site; they load nothing from elsewhere
 # make lab      open JupyterLab on the notebooks
 # make lint     ruff, and the rules that a stored notebook keeps

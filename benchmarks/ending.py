@@ -19,7 +19,7 @@ class Sizes:
     rounds: int
 
 
-FULL = Sizes(images=4000, epochs=3, rounds=4)
+FULL = Sizes(images=4000, epochs=3, rounds=3)
 SMOKE = Sizes(images=32, epochs=1, rounds=2)
 
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from benchmarks import tutorial
 from benchmarks.measuring import AT_LEAST, AT_MOST, FASTER, SHARE, Goal, Row, Unequal, alternate
 from tlcourse import config, data, features, training
 from tlcourse.evaluation import paired_bootstrap
@@ -17,10 +18,13 @@ BACKBONE, SIZE, BATCH = "efficientnet-lite0", 96, 32
 _TOLERANCE = 1e-3
 _COURSE = "features.extract from an empty cache, then fit_head"
 _GUIDE = "Keras guide, the base in the training loop"
-_NOTE = (
-    "The guide's step is compiled and the ONNX file exported before the clocks start, both once "
-    "per model."
-)
+_TUTORIAL = "PyTorch tutorial, a fixed feature extractor"
+_NOTES = {
+    _GUIDE: "Its step is compiled and the ONNX file exported before the clocks start, both once "
+    "per model.",
+    _TUTORIAL: "The same network, weights, size and batch, with the tutorial's own loop, "
+    "optimizer and rate.",
+}
 
 
 @dataclass(frozen=True)
@@ -40,62 +44,52 @@ SMOKE = Sizes(small=24, large=32, test=20, epochs=2, rounds=2)
 
 def rows(sizes: Sizes) -> list[Row]:
     """A thousand images, against the guide and against one pass alone."""
-    config.set_seed(0)
     animals = data.load("animals")
-    x, y = animals.subset(sizes.small, seed=0)
-    x_test, y_test = animals.x_test[: sizes.test], animals.y_test[: sizes.test]
-    guide, course, onnx = Guide(x, y), Course(x, y), OnePass(x)
-    seconds = alternate(
-        {
-            "guide": lambda: guide.fit(sizes.epochs),
-            "course": course.fit,
-            "onnx": onnx.seconds,
-        },
-        sizes.rounds,
-        lambda side: {"guide": guide, "course": course, "onnx": onnx}[side].forget(),
-    )
-    row = Row(
-        f"head on {len(x):,} images, {sizes.epochs} epochs",
-        _COURSE,
-        seconds["course"],
-        other=_GUIDE,
-        other_runs=seconds["guide"],
-        ratio=FASTER,
-        goal=Goal(AT_LEAST, 12),
-        equal=_equal(course, guide, x_test, y_test),
-        note=_NOTE,
-    )
-    return [row, _against_one_pass(course, onnx, seconds["course"], seconds["onnx"])]
+    test = animals.x_test[: sizes.test], animals.y_test[: sizes.test]
+    return _rows(*animals.subset(sizes.small, seed=0), *test, sizes)
 
 
 def large_rows(sizes: Sizes) -> list[Row]:
     """Ten thousand images, against the same; the guide passes them ten times."""
+    return _rows(*_animals_and_digits(sizes), sizes, "Animals and MNIST in one task. ")
+
+
+def _rows(x, y, x_test, y_test, sizes: Sizes, about: str = "") -> list[Row]:
     config.set_seed(0)
-    x, y, x_test, y_test = _animals_and_digits(sizes)
-    guide, course, onnx = Guide(x, y), Course(x, y), OnePass(x)
-    guide.forget()
-    # One epoch at a time, so that the course's runs lie between them and not after four minutes.
+    course, onnx = Course(x, y), OnePass(x)
+    others = {_GUIDE: Guide(x, y)}
+    if tutorial.available():
+        others[_TUTORIAL] = tutorial.Tutorial(x, y, SIZE, BATCH)
+    for other in others.values():
+        other.forget()
+    # One epoch at a time, so that the course's runs lie between them and not after all of them.
     turns = np.linspace(0, sizes.epochs - 1, sizes.rounds).round().astype(int)
     sides, own = {"course": course, "onnx": onnx}, {"course": course.fit, "onnx": onnx.seconds}
-    epochs, seconds, passes = [], [], []
+    epochs, seconds, passes = {name: [] for name in others}, [], []
     for epoch in range(sizes.epochs):
-        epochs += alternate({"guide": lambda: guide.fit(1)}, 1)["guide"]
+        one = alternate({name: lambda side=side: side.fit(1) for name, side in others.items()}, 1)
+        for name, found in one.items():
+            epochs[name] += found
         found = alternate(own, np.count_nonzero(turns == epoch), lambda name: sides[name].forget())
         seconds += found["course"]
         passes += found["onnx"]
-    row = Row(
-        f"head on {len(x):,} images, {sizes.epochs} epochs",
-        _COURSE,
-        seconds,
-        other=_GUIDE,
-        other_runs=[sum(epochs)] * len(seconds),
-        ratio=FASTER,
-        goal=Goal(AT_LEAST, 12),
-        equal=_equal(course, guide, x_test, y_test),
-        note=f"Animals and MNIST in one task of {int(y.max()) + 1} classes. The guide ran "
-        f"its {sizes.epochs} epochs once; an epoch took {min(epochs):.3g} to {max(epochs):.3g} s.",
-    )
-    return [row, _against_one_pass(course, onnx, seconds, passes)]
+    rows = [
+        Row(
+            f"head on {len(x):,} images, {sizes.epochs} epochs",
+            _COURSE,
+            seconds,
+            other=name,
+            other_runs=[sum(epochs[name])] * len(seconds),
+            ratio=FASTER,
+            goal=Goal(AT_LEAST, 12) if name == _GUIDE else None,
+            equal=_equal(course, other, x_test, y_test),
+            note=f"{about}The other side ran its {sizes.epochs} epochs once, and the course in "
+            f"between; an epoch took {min(epochs[name]):.3g} to {max(epochs[name]):.3g} s. "
+            f"{_NOTES[name]}",
+        )
+        for name, other in others.items()
+    ]
+    return [*rows, _against_one_pass(course, onnx, seconds, passes)]
 
 
 def _animals_and_digits(sizes: Sizes):
@@ -226,13 +220,13 @@ def _against_one_pass(course: Course, onnx: OnePass, whole: list[float], passes)
     )
 
 
-def _equal(course: Course, guide: Guide, x_test, y_test) -> str:
-    """In words, that the course's head is as accurate as the guide's.
+def _equal(course: Course, other, x_test, y_test) -> str:
+    """In words, that the course's head is as accurate as the other side's.
 
     Raises:
         Unequal: it is worse by more than the noise of that many test images.
     """
-    ours, theirs = course.right(x_test, y_test), guide.right(x_test, y_test)
+    ours, theirs = course.right(x_test, y_test), other.right(x_test, y_test)
     found = paired_bootstrap(100.0 * ours, 100.0 * theirs)
     words = (
         f"test accuracy {ours.mean():.1%}, other side {theirs.mean():.1%}; difference "

@@ -26,10 +26,13 @@ TITLES = {
 }
 _HEADER = """# How fast
 
-`make bench` measures this page, and a test keeps it in step with `benchmarks/results.json`. Every
-side-by-side runs its two sides in turn, A, B, A, B, in one go, and is left out if their results are
-not equal. A ratio is the median over such pairs, with the lowest and the highest in brackets.
-Goals were set before anything was measured, and a missed one stays in the table.
+`make bench` measures this page in about twenty minutes, but for two parts that take as long again:
+`.venv/bin/python -m benchmarks large` trains on ten thousand images, and `--whole` in place of
+`large` runs the whole course twice. A test keeps the page in step with `benchmarks/results.json`.
+
+Every side-by-side runs its two sides in turn, A, B, A, B, in one go, and is left out if their
+results are not equal. A ratio is the median over such pairs, with the lowest and the highest in
+brackets. Goals were set before anything was measured, and a missed one stays in the table.
 """
 _COLUMNS = ("what", "measured", "against", "ratio", "goal", "equal results")
 
@@ -48,11 +51,12 @@ def table(results: dict) -> str:
     missing = [title for name, title in TITLES.items() if name not in results]
     if missing:
         parts.append(f"Not measured yet: {'; '.join(missing)}.\n")
-    parts.append(
-        "The row of PyTorch's tutorial (the backbone as a fixed extractor) is missing: PyTorch is "
-        "not among the course's packages. That recipe does what the Keras guide does: the frozen "
-        "base runs in every epoch.\n"
-    )
+    others = [row.get("other") or "" for part in results.values() for row in part["rows"]]
+    if not any(other.startswith("PyTorch") for other in others):
+        parts.append(
+            "PyTorch was not installed here, so the rows of its tutorial are missing; "
+            "`pip install -c constraints.txt -e '.[tutorial]'` adds them.\n"
+        )
     if not _has(results, "openvino"):
         parts.append("OpenVINO was not installed here, so its rows are missing.\n")
     return "\n".join(parts)

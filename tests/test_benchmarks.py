@@ -274,7 +274,7 @@ def test_the_readme_shows_them(committed):
 @needs_onnx
 def test_every_benchmark_runs_small(tmp_path, monkeypatch):
     monkeypatch.setenv("TLCOURSE_CACHE", os.environ["TLCOURSE_CACHE"])  # put back afterwards
-    done = CliRunner().invoke(app, ["--smoke", "--out", str(tmp_path)])
+    done = CliRunner().invoke(app, [*NAMES, "--smoke", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     found = report.load(tmp_path / "results.json")
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")

@@ -380,7 +380,8 @@ def _progress(console: Console, results: Sequence[Result], tasks: Sequence[Task]
         sum(cell["cell_type"] == "code" for cell in json.loads(task.document)["cells"])
         for task in tasks
     ]
-    with Progress(*columns, console=console) as progress:
+    # Drawn ten times a second, it would take a twentieth of a core from the chapters.
+    with Progress(*columns, console=console, refresh_per_second=1) as progress:
         yield _Bar(progress, results, sizes)
 
 
