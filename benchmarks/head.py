@@ -43,23 +43,24 @@ SMOKE = Sizes(small=24, large=32, test=20, epochs=2, rounds=2)
 
 
 def rows(sizes: Sizes) -> list[Row]:
-    """A thousand images, against the guide and against one pass alone."""
+    """A thousand images, against the guide, the tutorial and one pass alone."""
     animals = data.load("animals")
     test = animals.x_test[: sizes.test], animals.y_test[: sizes.test]
-    return _rows(*animals.subset(sizes.small, seed=0), *test, sizes)
+    x, y = animals.subset(sizes.small, seed=0)
+    others = {_GUIDE: Guide(x, y)}
+    if tutorial.available():
+        others[_TUTORIAL] = tutorial.Tutorial(x, y, SIZE, BATCH)
+    return _rows(x, y, *test, sizes, others)
 
 
 def large_rows(sizes: Sizes) -> list[Row]:
     """Ten thousand images, against the same; the guide passes them ten times."""
-    return _rows(*_animals_and_digits(sizes), sizes, "Animals and MNIST in one task. ")
+    x, y, *test = _animals_and_digits(sizes)
+    return _rows(x, y, *test, sizes, {_GUIDE: Guide(x, y)}, "Animals and MNIST in one task. ")
 
 
-def _rows(x, y, x_test, y_test, sizes: Sizes, about: str = "") -> list[Row]:
-    config.set_seed(0)
+def _rows(x, y, x_test, y_test, sizes: Sizes, others: dict, about: str = "") -> list[Row]:
     course, onnx = Course(x, y), OnePass(x)
-    others = {_GUIDE: Guide(x, y)}
-    if tutorial.available():
-        others[_TUTORIAL] = tutorial.Tutorial(x, y, SIZE, BATCH)
     for other in others.values():
         other.forget()
     # One epoch at a time, so that the course's runs lie between them and not after all of them.
@@ -115,6 +116,7 @@ class Guide:
     """
 
     def __init__(self, x, y):
+        config.set_seed(0)
         self.x, self.y = x, y
         base = load_backbone(BACKBONE, "imagenet", (SIZE, SIZE, 3))
         base.trainable = False
