@@ -332,7 +332,8 @@ verdict = claims.check("q01-slice-80", layers=frozen_layers, parameters=still_tr
 # The cost is a silent one: you believe that you train a fifth of the network, and you train two
 # fifths, on few labels. The check that detects it counts parameters. `fraction=0.8` freezes whole
 # blocks from the input on while they hold at most 80 % of the parameters; the next block would go
-# past it, so it stops before. The table says what you really got. (*BatchNormalization* is a kind of
+# past it, so it stops before. Here that leaves nearly the same share trainable, because the blocks
+# are large; but now you are told. (*BatchNormalization* is a kind of
 # layer with habits of its own; chapter [02](02_extract_or_finetune.ipynb) introduces it.)
 
 # %%

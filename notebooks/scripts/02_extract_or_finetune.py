@@ -303,10 +303,10 @@ for name, value in once.items():
 # not in every epoch. And the head does not need epochs at all: logistic regression has a single best
 # solution, and finds it in the time printed.
 #
-# *Last 5 blocks* also pays one pass before its first epoch, which is not in its row. That it lies so
-# close to *frozen in fit*, which runs all 18 blocks, has a reason: training a block means running it
-# forwards and then backwards, and each way back costs about twice a way forward. The milliseconds
-# are those of your machine, now; the factors between them hold better.
+# *Last 5 blocks* also pays one pass before its first epoch, which is not in its row. It can cost
+# about as much as *frozen in fit*, which runs all 18 blocks: training a block means running it
+# forwards and then backwards, and the way back costs at least as much again. The milliseconds are
+# those of your machine, now; the factors between them hold better.
 
 # %%
 order = ("everything", "last 5 blocks", "frozen in fit", "cached")
@@ -361,7 +361,7 @@ claims.record("02-accuracy", rows=rows)
 # lies furthest to the right, and is the distance larger than the noise? With 400 test images an
 # accuracy near 85 % is uncertain by about three and a half points either way; differences between
 # two models on the same images are known a little better. A pale band in the colour of a mark is
-# the interval of the committed runs with other seeds; it may be wider than the figure.
+# the interval of the committed runs, over several seeds; it may be wider than the figure.
 
 
 # %%
@@ -396,8 +396,8 @@ for key, dataset in (("animals", animals), ("digits", mnist)):
     compare(key, 100 * (here["last 5 blocks"].mean - here["head only"].mean), "points")
 
 # %% [markdown]
-# Where does it turn around? Compare like with like: on digits, *last 5 blocks* was run at both
-# sizes. Look whether it lies left of *head only*, and whether the distance shrinks with more labels.
+# Does it turn around? Compare like with like: on digits, *last 5 blocks* was run at both sizes.
+# Look on which side of *head only* it lies, and whether that changes with more labels.
 # On animals, look whether there is any loss at all. The committed bands are wide: a few seeds do not
 # fix a border.
 #
@@ -503,7 +503,8 @@ verdict = claims.check("q02-layers-vs-params", still_trainable=at_half)
 # %% [markdown]
 # *"Feature extraction takes minutes, fine-tuning takes hours."* The direction is right. The units
 # depend on your data and machine; a ratio says more. Seconds decide this one, so a machine that is
-# busy with something else can turn the verdict. For the same reason the intervals of the committed
+# busy with something else can turn the verdict, and a ratio just below one of the two limits turns
+# it, too: read the numbers before the verdict. For the same reason the intervals of the committed
 # runs are wide; where one reaches below zero, it says only that those runs differ a lot.
 
 # %%
@@ -586,8 +587,9 @@ print(next(finding for finding in stale.findings if finding.code == "stale-compi
 
 # %% [markdown]
 # The price is everything that fine-tuning could have won. In both runs no weight of the backbone
-# moved, so the model is the head that you had before, at the cost of running the whole backbone in
-# every epoch. Compare the two accuracies below with the gains of experiment 3.
+# moved, so all you have is a head on the old features, trained a little longer, at the cost of
+# running the whole backbone in every epoch. Compare the two accuracies below with the gains of
+# experiment 3.
 
 # %%
 moved = [path for path, change in stale.changes.items() if change and "head" not in path]

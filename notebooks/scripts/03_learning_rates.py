@@ -15,7 +15,7 @@
 # **The 30-second answer.** The weights of a pretrained **backbone** are good already, so most
 # directions away from them are worse. The **learning rate** says how far a training step goes. With
 # Adam, the first step of every single weight is about as long as the rate, whatever the gradient.
-# A few dozen steps at 1e-2 change the weights by about as much as they were long, and what the
+# Twenty steps at 1e-2 move the weights by most of their own length, and what the
 # backbone knew is gone, not just out of tune with the classifier. So you stay well below the rate
 # that you would use from scratch. How far below depends on the optimizer: the same number is
 # harmless in plain SGD and fatal in Adam. A warm-up and a decay make a rate that is somewhat too
@@ -236,9 +236,9 @@ compare("sgd", usable["SGD"], "is the largest usable rate")
 
 # %% [markdown]
 # The green line asks what was lost. If a large rate had only driven the head and the features
-# apart, a new head would bring the accuracy back. Look where the green line leaves the dashed one:
-# from there on the **features** are damaged, and no head can repair them. Where the blue line lies
-# below the green one, that part of the loss is repairable.
+# apart, a new head would bring the accuracy back. Look where the green line falls clearly below the
+# dashed one: from there on the **features** are damaged, and no head can repair them. Where the
+# blue line lies below the green one, that part of the loss is repairable.
 #
 # How far did things move? Both axes are logarithmic here. Read it at the largest usable rate of
 # each optimizer, then one step of ten to the right.
@@ -463,15 +463,15 @@ ax = viz.paired_dots(
     rows, percent=True, committed=past, xlabel="validation accuracy, %",
     title="Adam by peak rate, with and without a schedule",
 )  # fmt: skip
-for level in (frozen_head, best_constant):
-    ax.axvline(100 * level, color=viz.PALETTE["grey"], linestyle="--", linewidth=1.2)
+for level, style in ((frozen_head, ":"), (best_constant, "--")):
+    ax.axvline(100 * level, color=viz.PALETTE["grey"], linestyle=style, linewidth=1.2)
 
 # %% [markdown]
-# The dashed lines are the fitted head and the best constant rate of experiment 1. At 1e-3 the
-# outcome of a constant rate is a matter of luck: a few unlucky batches decide, and the band of the
-# committed runs is wide. See whether the schedule takes the luck out. At 1e-2 see whether it saves
-# anything at all. A schedule makes a peak that is somewhat too large bearable. It does not replace
-# the search for a rate.
+# The dotted line is the fitted head, the dashed one the best constant rate of experiment 1. At 1e-3
+# the outcome of a constant rate is a matter of luck: a few unlucky batches decide, and the band of
+# the committed runs is wide. See whether the schedule takes the luck out. At 1e-2 see whether it
+# saves anything at all. A schedule makes a peak that is somewhat too large bearable. It does not
+# replace the search for a rate.
 #
 # ## Experiment 5: layer-wise rates
 #

@@ -173,8 +173,8 @@ claims.record(
 # Left the old task, right the new one; each line is a rate, the axis counts steps and is not to
 # scale. Look left first: how soon does the line of the largest rate fall? Then look right: what
 # does the new task get in return? A line that dips there first and comes back is no forgetting: the
-# first large steps break the fit of the new head and the features, and that head learns on. Pale
-# bands, where you see them, are committed runs with other seeds.
+# first large steps break the fit of the new head and the features, and that head learns on. A
+# pale band is the 95 % interval for the *mean* of the committed runs; a single run can lie outside.
 
 
 # %%
@@ -427,8 +427,9 @@ compare("memory", 100 * prevented, "% of the loss prevented by 100 old images")
 #   line, and see by how much: less than three points is no lead. Where a hundred small steps are
 #   enough for the new task, as here, a remedy has little to win. Remedies are for new tasks that
 #   need larger changes.
-# - **The strength is the choice.** Every penalty can be made strong enough to keep everything; then
-#   it learns little. A claim "method A forgets less than B" at one strength each says nothing.
+# - **The strength is the choice.** A penalty on the weights can be made strong enough to keep
+#   everything; then it learns little. A claim "method A forgets less than B" at one strength each
+#   says nothing.
 # - **L2-SP does not know what matters.** It holds every weight alike. It was made for the *new*
 #   task, as a better weight decay for fine-tuning (Li and others, 2018), not for the old one.
 # - **Replay needs little.** The old task's own examples say what has to be kept. Compare its two
@@ -656,7 +657,7 @@ except TypeError as error:
 # Each line is a **claim**: an assertion with a rule that was fixed before the runs that count,
 # seeds 0 and up; trials with seeds 100 and 101 came first. Two are exceptions, the first two: seed
 # 0 had been seen, with 1e-3 as the largest rate, before the rates of the first and the rule of the
-# second were fixed. The table beside it shows your numbers and those of the committed runs.
+# second were fixed. The table under it shows your numbers and those of the committed runs.
 # *Unsettled* means that the committed runs disagree with each other.
 #
 # *"Aggressive fine-tuning destroys what the network knew."* With the head kept, this can be

@@ -220,8 +220,9 @@ print(f"100 layers frozen: {start_over} weights; then 50 and 0: {again}; toggled
 # %% [markdown]
 # Last, **adaptive**: a share for your number of images and your similarity to the source. The
 # copied rule stands below. Its table has three columns for similarity and two of them are always
-# equal; the first two rows are equal throughout. `freezing.recommend` differs in every cell, gives
-# its reasons, and says that its borders are a choice. Neither has measured your data.
+# equal; the first two rows are equal throughout. `freezing.recommend` answers each of the three
+# columns differently, gives its reasons, and says that its borders are a choice. Neither has
+# measured your data.
 
 
 # %%
@@ -243,11 +244,11 @@ for n in COUNTS:
     print(f"{n:>6,} images, ours, of parameters", *(f"{r.fraction:>7.2f}" for r in ours[n]))
 
 # %% [markdown]
-# Where our shares agree, the strategies differ: for "low" a small network from scratch is trained
-# beside the transfer run. Rules like these contradict each other. For many similar images you can
-# read "fine-tune everything", "freeze the early layers" and "freeze 30 %"; for few different ones,
-# "extract features", "unfreeze the late layers" and "freeze 85 %, whatever the similarity". So
-# measure.
+# Where our shares agree in a row, the strategies differ: for "low" a small network from scratch is
+# trained beside the transfer run. Rules like these contradict each other. For many similar images
+# you can read "fine-tune everything", "freeze the early layers" and "freeze 30 %"; for few
+# different ones, "extract features", "unfreeze the late layers" and "freeze 85 %, whatever the
+# similarity". So measure.
 
 # %% [markdown]
 # ## Experiment 2: what each stage knows
@@ -308,12 +309,12 @@ compare(
 )
 
 # %% [markdown]
-# Follow each line from left to right and look where it peaks. A stage that is read worse than the
-# one before it has lost something that this target needs. The deeper features are not "better":
-# they are further on the way to the thousand classes of ImageNet, and whether that is your way
-# depends on your target and on your images: these are drawings of 28 pixels, the top was made for
-# photographs. Mind what the probe does not say: it has more inputs at later stages, 1,280 at the
-# top against 16 after the first, and it cannot use what stands at which position.
+# Follow each line from left to right and look where it peaks. A stage that is read clearly worse
+# than the one before it has lost something that this target needs. The deeper features are not
+# "better": they are further on the way to the thousand classes of ImageNet, and whether that is
+# your way depends on your target and on your images: these are drawings of 28 pixels, the top was
+# made for photographs. Mind what the probe does not say: it has more inputs at later stages, 1,280
+# at the top against 16 after the first, and it cannot use what stands at which position.
 
 # %% [markdown]
 # ## Experiment 3: how deep to train
@@ -369,9 +370,9 @@ for name, scores in probes.items():
 # The distance *between* lines is what labels and target decide; the slope *along* a line is what
 # depth decides. Compare the two. With 400 test images an accuracy near 85 % is uncertain by about
 # three and a half points either way, so a bend of one or two points in your run is no finding; a
-# pale band is the interval of the committed runs. A flat line is an answer, too: take its cheapest
-# point. And a line that falls says that these labels cannot steer that many parameters, with this
-# rate and these epochs.
+# pale band is the interval for the *mean* of the committed runs, and your line may lie outside. A
+# flat line is an answer, too: take its cheapest point. And a line that falls by more than that says
+# that these labels cannot steer that many parameters, with this rate and these epochs.
 #
 # Then compare with the last two lines printed: the same labels, a head on an *earlier* stage, and
 # no fine-tuning. Where to take the features is a question of depth, too, and the cheaper one.
@@ -575,7 +576,7 @@ for score, losses in lost.items():
 # %% [markdown]
 # ## What the books say, and what we measured
 #
-# Each line is a **claim**: an assertion with a rule that was fixed before the run. The table beside
+# Each line is a **claim**: an assertion with a rule that was fixed before the run. The table under
 # it shows your numbers and those of the committed runs. *Unsettled* means that the committed runs
 # disagree with each other.
 #
@@ -717,7 +718,7 @@ price = {"head only": heads["animals", N][1], "as the guide": finish()}
 verdicts = freezing.audit(guide, before=before, expect="fine-tuning")
 
 # %% [markdown]
-# It ran, the loss fell, nothing warned. `freezing.audit` finds it, with or without a snapshot.
+# It ran, and nothing warned. `freezing.audit` finds it, with or without a snapshot.
 
 # %% tags=["nbval-check-output"]
 for finding in verdicts.findings:
@@ -834,8 +835,9 @@ verdict = claims.check("q05-bn-frozen-inference", change=drift["all_frozen"])
 # ## The 3-minute answer
 #
 # "I start from what the layers hold. Early layers are general, late layers belong to the source
-# task. You can see it with linear probes: a target far from the source is read best at an earlier
-# stage. So the default is to freeze from the input, fit a head, and unfreeze from the output.
+# task. You can see it with linear probes: a target far from the source is read best no later than a
+# near one, and often earlier. So the default is to freeze from the input, fit a head, and unfreeze
+# from the output.
 #
 # How far is a hyperparameter. I count it in parameters, because the late blocks hold nearly all of
 # them: half of the layers frozen can leave nine tenths trainable. I try the head alone, the top, a
@@ -844,8 +846,8 @@ verdict = claims.check("q05-bn-frozen-inference", change=drift["all_frozen"])
 # I keep the cheapest.
 #
 # The default has an exception. If the classes stay and the look of the images changes, noise,
-# another camera, inverted contrast, the first block is the place: few weights, and everything
-# behind it still right.
+# another camera, inverted contrast, the first block is a good place to try: few weights, and
+# everything behind it still right.
 #
 # I do not choose by gradient size, since that depends on the scale of the weights, and
 # normalisation makes the scale arbitrary.

@@ -28,7 +28,7 @@
 # networks on your own machine, measure what each invention does, let three real backbones and one
 # without training compete, and see what scores that need no training are worth. It takes about
 # two minutes, and nothing is downloaded. Your run uses one **seed**, the number that fixes every
-# random choice; the pale **committed runs** in some figures are stored runs with other seeds.
+# random choice; the pale **committed runs** in some figures are stored runs with several seeds.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -135,13 +135,14 @@ for name, (millions, megabytes, top1) in PRINTED.items():
     )
 
 # %% [markdown]
-# The parameters agree up to rounding. Two other things do not.
+# The parameters agree, or nearly. Two other things do not.
 #
 # - **The accuracies come from two tables.** 76.1 and 71.8 are torchvision's first weights, the
-#   other rows are Keras'. These are not one network with a rounding error. torchvision's ResNet50
-#   moves a stride to another convolution, and its second weights, same architecture, longer recipe,
-#   reach 80.9 (V1 76.13, V2 80.858, both published by torchvision). The recipe is worth more than
-#   most architectures in the table. Take each number from the source of the weights that you load.
+#   other rows are Keras', one of them a tenth off. These are not one network with a rounding error.
+#   torchvision's ResNet50 moves a stride to another convolution, and its second weights, same
+#   architecture, longer recipe, reach 80.9 (V1 76.13, V2 80.858, both published by torchvision).
+#   The recipe is worth more than most architectures in the table. Take each number from the source
+#   of the weights that you load.
 # - **The megabytes of B0** are far more than 5.3 million numbers of four bytes. This value
 #   circulates; it was never the size of the weights in float32.
 #
@@ -268,8 +269,8 @@ compare("slower", milliseconds["vgg16"] / milliseconds["mobilenet-v2"], "times a
 # %% [markdown]
 # If multiply-adds were time, all marks on the right would stand on one vertical line. They do not:
 # the depthwise networks pay more for each. A depthwise kernel does so little with each number it
-# fetches that the processor waits for memory, and many small layers each cost a start. Then look at
-# the orange rows: another program runs the same network in another time.
+# fetches that the processor waits for memory, and many small layers each cost a start. How much of
+# that is the program, the orange rows show: another one runs the same network in another time.
 #
 # These are your machine's numbers, one image at a time, and a busy machine moves them. Keras
 # publishes its own, for steps of a batch on a large server and on a GPU. Compare the *order* of the
@@ -410,7 +411,7 @@ for form, loss in best_loss.items():
 
 # %% [markdown]
 # Same depth, same normalisation, same data; guessing has a loss of 2.3. The stack with shortcuts is
-# trained, the other one hardly. What shortcuts bring is not that something arrives at the first
+# trained, the other one much less. What shortcuts bring is not that something arrives at the first
 # layer. They keep the sizes of the gradients near each other, and let a layer start from doing next
 # to nothing. A stack of dense layers is a toy; the mechanism is the one of the paper.
 #
@@ -507,7 +508,8 @@ compare("digits", 100 * lost["digits"], "points lost on digits")
 #
 # Then look at the first three rows. The bars are 95 % intervals over test images, about three
 # points either way, and they overlap. Do the dots stand in the order of the ImageNet accuracies,
-# Lite0, Lite1, Lite2? In both colours? A pale band, where you see one, covers the committed runs.
+# Lite0, Lite1, Lite2? In both colours? A pale band is the interval for the *mean* of the
+# committed runs; a single run can lie outside.
 #
 # Now put a price on them. The next figure shows animals only, with two more candidates: Lite0 with
 # images of 112 pixels, which cost what Lite2 costs at 96, and Lite0 *cut* after earlier blocks,
@@ -665,7 +667,8 @@ compare("cut", 100 * cut_gain["digits"], "points, at the cut that kNN chose")
 # those on random weights, on the earlier cut, on scores and on their trap, were written after one
 # first try with seed 0 and 500 labels; the labels were cut to 300 later, to save time, and the
 # rules stayed. The table under a claim shows your numbers and those of the committed runs, as mean
-# and interval. The right column is empty where the measure is a list, or a time that was not kept.
+# and interval. Of a list the right column shows the means, and it is empty for a time that was not
+# kept.
 # *Unsettled* means that the rule held for some seeds and failed for others.
 #
 # *"ResNet50 in Keras: 76.1 %."* This cannot be measured without ImageNet's validation images, so
@@ -858,10 +861,10 @@ verdict = claims.check(
 # most work of all. ResNet added shortcuts. The textbook reason is vanishing gradients, but with
 # batch normalisation those do not vanish; shortcuts make deep networks easier to optimise.
 # Inception made wide views cheap, by 1×1 reductions and by factors. MobileNet split the
-# convolution, which cuts the work to a ninth or so, though not the time. EfficientNet scales such a
-# network in depth, width and resolution together: B0 needs a tenth of ResNet50's work at a higher
-# accuracy. Since then ConvNeXt, and transformers such as Swin, and self-supervised or image-text
-# weights such as DINOv2 and CLIP, have moved the front.
+# convolution, which cuts the work to an eighth or so, and the time by less. EfficientNet scales
+# such a network in depth, width and resolution together: B0 needs a tenth of ResNet50's work at a
+# higher accuracy. Since then ConvNeXt, and transformers such as Swin, and self-supervised or
+# image-text weights such as DINOv2 and CLIP, have moved the front.
 #
 # To choose, I start from the budget of the target machine: latency at my batch size, memory,
 # licence. I measure latency there, because multiply-adds and parameters mislead. Among what fits,

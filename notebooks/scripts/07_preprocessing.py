@@ -147,8 +147,8 @@ wrong["right"] = right
 # The intervals are **bootstrap** intervals: the mean is taken again and again over images drawn at
 # random from those at hand, and the interval is where most of these means lie. Crops of one
 # photograph are alike, so whole photographs are drawn here, not crops. **Eight photographs make a
-# wide interval.** Read the order of the rows, and which of them stand clear of the mirrored one; do
-# not read single percents.
+# wide interval.** Read which rows stand clear of the mirrored one; do not read single percents, nor
+# the order of rows that lie close.
 
 # %%
 top = right.argmax(axis=1)
@@ -183,7 +183,8 @@ title = figure.suptitle("Eight photographs: what is left of the right answer")
 #
 # **With labels.** The honest figure would be accuracy on labelled photographs, which may not be
 # shipped with a course. It was measured once, while the course was built and not by you, on 1,000
-# labelled ImageNet photographs with this backbone: right 88.8 % correct, `x / 255` 82.1 %, BGR
+# labelled ImageNet photographs, one of each class, with this backbone (all validation photographs
+# are harder, 75.1 %): right 88.8 % correct, `x / 255` 82.1 %, BGR
 # 79.1 %, ImageNet mean and deviation 77.6 %, raw pixels 5.1 %. With that many photographs, the mild
 # mistakes cost seven to eleven points, and they are mild only beside raw pixels.
 
@@ -389,9 +390,10 @@ rows = {f"{size} pixels": bootstrap_interval(by_size[size]) for size in sorted(b
 ax = viz.dots(rows, xlabel="accuracy of a head on animals, %", percent=True)
 
 # %% [markdown]
-# All three work. Whether more pixels help depends on what the image holds: these have 28 × 28 to
-# begin with. Cost grows with the area, so 128 pixels cost four times as much as 64. The minimum is
-# real, though: a network that halves its maps too often runs out of pixels.
+# All three work. These images hold 28 × 28 pixels, so a larger size adds no detail. Look whether
+# the rows rise all the same: size also changes how large a thing is for the filters. Cost grows
+# with the area, so 128 pixels cost four times as much as 64. The minimum is real, though: a network
+# that halves its maps too often runs out of pixels.
 
 # %%
 inception = keras.applications.InceptionV3
@@ -657,8 +659,8 @@ line = ax.axvline(0, color=viz.PALETTE["grey"], linestyle="--", linewidth=1.2)
 # ## What the books say, and what we measured
 #
 # Each line is a **claim** with a rule that was fixed before the run. The rule and your numbers
-# stand below it, and beside them mean and interval of the committed runs; where the measure is a
-# list, that column stays empty. *Unsettled* means that the rule held for some seeds and failed for
+# stand below it, and beside them mean and interval of the committed runs; of a list it
+# shows the means. *Unsettled* means that the rule held for some seeds and failed for
 # others.
 #
 # **"Wrong scaling costs forty points."** It depends on who makes the mistake.

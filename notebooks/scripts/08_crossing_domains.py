@@ -27,7 +27,7 @@
 # or five. It takes about three minutes on two cores, and nothing is downloaded. A **domain** is
 # where images come from: how they look, and how often each class occurs. Your run uses one
 # **seed**, the number that fixes every random choice; the pale **committed runs** in some figures
-# are stored runs with other seeds.
+# are stored runs with several seeds.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -339,7 +339,7 @@ for name, images in unlabelled.items():
 # Now DANN. The domain head stands on the output of the convolutions, where the authors put it.
 # Source and target pass BatchNormalization in batches of their own, so that each is normalised by
 # its own statistics, and the target's are stored at the end. `watch` notes the accuracy on 300 test
-# images on the way; that is for the figure, and nothing reads it.
+# images on the way; that is for the figure, and training does not read it.
 
 # %%
 model.set_weights(initial)
@@ -499,7 +499,7 @@ deep_end = candidates["DANN, hidden layer"]["target"]
 # dashed line is source only. Right, the loss of the domain head; the dashed line is log 2, the loss
 # of a head that cannot tell the domains apart. *Conv features* is the domain head on the output of
 # the convolutions, as before. Look at the run on the hidden layer: does its domain loss settle near
-# log 2, or does it swing, far above it? Above log 2 the head is wrong *and sure*: the features have
+# log 2, or does it end far above it? Above log 2 the head is wrong *and sure*: the features have
 # run past it, and what comes back through the reversal is large and points nowhere.
 
 # %%
@@ -536,8 +536,8 @@ line = ax.axhline(np.log(2), linestyle="--", color="grey", linewidth=1)
 # and the committed runs, with care.
 #
 # A case without any luck shows the mechanism. There is no gap at all: source and target are both
-# MNIST. CORAL has nothing to align, and with all ten digits in the target it changes nothing. Then
-# leave the target only 0 to 4, and judge on these.
+# MNIST. CORAL has nothing to align, and with all ten digits in the target it changes next to
+# nothing. Then leave the target only 0 to 4, and judge on these.
 
 # %%
 model.set_weights(source_only)
@@ -577,7 +577,7 @@ missed = best - candidates[ranked[0]]["target"]
 print(f"picked: {ranked[0]}; the best of them has {100 * missed:.1f} points more")
 
 # %% [markdown]
-# Does the order of the first column agree with that of the second? At the top it can choose well
+# Does the order by information agree with that of the target accuracy? At the top it can choose well
 # and at the bottom still be wrong: a collapsed network is often sure of itself and uses several
 # classes. So look at the source too, and strike out what has forgotten it. And the score trusts
 # that classes are about equally frequent, which is exactly what fails under skewed shares. A
@@ -692,9 +692,9 @@ ax = viz.paired_dots(
 # %% [markdown]
 # Without shifts, even the turns of zeros and ones are named rightly nearly always, though upside
 # down they look as before. A score too good for the task is a sign that another task was solved.
-# Look back at the last row of the figure before: the features need not be the worse for it. What
-# fails is the score: it no longer measures what it was meant to. With shifts, look which digits
-# fall: 0, 1 and 8 look nearly the same upside down, and a six turned by half is a nine.
+# Look back at *mnist, frozen: rotations, not shifted*: the features need not be the worse for it.
+# What fails is the score: it no longer measures what it was meant to. With shifts, look which
+# digits fall: 0, 1 and 8 look nearly the same upside down, and a six turned by half is a nine.
 #
 # So where content has no orientation, such as cells under a microscope or fields from above, this
 # pretext has nothing to teach, and another one is needed. In most uses today rotations have been
@@ -787,8 +787,9 @@ ax = viz.dots(channels, percent=True, xlabel="test accuracy, %", title="Five noi
 # The first row is the goal, a sensor without noise. Look at the order of the others. The spread
 # kernel averages five exposures before anything nonlinear happens, so it loses least; each channel
 # that is thrown away costs. A random first layer speaks a language that the next one has not
-# learned: with labels enough you would have to train it, and the rest after it. Where channels mean
-# different things, such as near infrared, the spread is only a start, and the first layer trains.
+# learned; it may still beat a single noisy channel. With labels enough you would have to train it,
+# and the rest after it. Where channels mean different things, such as near infrared, the spread is
+# only a start, and the first layer trains.
 
 # %% [markdown]
 # ### Medical images
@@ -872,9 +873,9 @@ for row, ways in right.items():
         print(f"{row}: {way} {100 * won.mean:+.1f} points over scratch ({ends})")
 
 # %% [markdown]
-# In the full profile you see a row for each set and number of labels. The 95 % intervals in the lines
-# cover another draw of labels and other test images of the same source, not another hospital. Where
-# an interval holds zero, this comparison does not decide. Accuracy has to be read against the
+# In the full profile you see a row for each set and number of labels. The 95 % intervals in the
+# lines cover another draw of labels and other test images of the same source, not another hospital.
+# Where an interval holds zero, this comparison does not decide. Accuracy has to be read against the
 # commonest class; a clinic would ask for sensitivity and specificity. And 28 pixels are few: what a
 # radiologist looks at may be gone.
 #
@@ -1079,9 +1080,9 @@ verdict = claims.check(
 )  # fmt: skip
 
 # %% [markdown]
-# Where training is steady, peeking adds little; where it swings, peeking makes a failure look
-# better than it is. With four moments the flattery is small still: each method, strength and seed
-# that you try adds a draw.
+# Where training is steady, peeking adds little; where it fails, peeking makes the failure look
+# better than it is. And four moments are few: each method, strength and seed that you try adds a
+# draw.
 #
 # The check is a question about every number in a report: *which labels chose this?* In code, keep
 # target labels out of reach: `Adversary.learn`, `adapt_batch_norm`, `coral` and `information` take

@@ -286,9 +286,9 @@ compare("ten steps", moved["Adam"]["zero"][-1] / moved["Adam"]["random"][-1], "t
 # weights, its error is still large, and it catches up.
 #
 # With Adam the picture changes. Adam divides the size of the gradient out, so a small gradient of a
-# fitted head makes steps as large as any, and the zero head, after its one idle step, moves the
-# features *furthest*. "It sends small gradients" protects nothing under the optimizer that nearly
-# everybody uses; only a small rate does.
+# fitted head makes steps as large as any, and the zero head, after its one idle step, overtakes
+# both and has moved the features *furthest* after ten. "It sends small gradients" protects nothing
+# under the optimizer that nearly everybody uses; only a small rate does.
 #
 # And is far the same as harmful? Fit a new head on the moved features and score it. The dashed line
 # is the head on the features as they were.
@@ -303,7 +303,7 @@ limits = ax.set_xlim(100 * untouched - 12, 100 * untouched + 8)
 # %% [markdown]
 # Look for a dot far to the left of the line: that would be harm. A point is four of 400 images, so
 # dots within two points of the line say nothing. Movement is not damage: features may move to where
-# your classes come apart. The committed runs of this figure are in the claim below.
+# your classes come apart. The committed runs of the random head are in a claim below.
 #
 # ## Experiment 3: four ways, at equal epochs and at equal time
 #
@@ -375,8 +375,8 @@ claims.record("09-shift", rows=shifted)
 # %% [markdown]
 # Left, equal passes. Right, the same points at the seconds they took; the wait for compiling, which
 # does not grow with the data, is left out. Look first at the left end: how far apart the ways are
-# after two passes. Then at the right end, and at the width of the pale bands of the committed runs
-# there.
+# after one pass, and after two. Then at the right end, and at the width of the pale bands of the
+# committed runs there.
 
 # %%
 figure, (left, right) = viz.plt.subplots(1, 2, figsize=(12, 4.6), sharey=True)
@@ -409,9 +409,9 @@ for way, reached in at_time.items():
 # %% [markdown]
 # Two readings, and both are right. *If time or epochs are short*, stage one is hard to beat: a
 # convex fit on features gives at once what one stage needs several passes for. *If they are not*,
-# one stage comes closer or level, because its head gets fitted too, only by steps. Texts that train
-# for one epoch, or give both ways the same tiny rate, measure the first case and report it as a
-# law.
+# one stage comes closer, level or a little ahead, because its head gets fitted too, only by steps.
+# Texts that train for one epoch, or give both ways the same tiny rate, measure the first case and
+# report it as a law.
 #
 # In the printed lines, a way that had not completed one pass in that time stands at chance, 10 %.
 #
@@ -529,9 +529,9 @@ for way, value in damage.items():
 
 # %% [markdown]
 # Read row by row, the marks first: the pale bands of the committed runs overlap, which is a result
-# as well. Does the order of the top row hold in the others? Look at *noise* above all: that is
-# where the ways differ most, and *head only* shows what the pretrained features, left as they are,
-# make of such images.
+# as well. Does the order of the top row hold in the others? Look in which row the ways differ most.
+# And look at *noise*: *head only* shows there what the pretrained features, left as they are, make
+# of such images.
 #
 # That is the limit of the explanation by **feature distortion**: that a random head bends the
 # features away from the pretrained ones, and that two stages keep them close. Closeness is worth
@@ -543,7 +543,7 @@ for way, value in damage.items():
 # ## What the books say, and what we measured
 #
 # Each line is a **claim**: an assertion with a rule that was fixed before the run, on what the
-# tuning seeds had shown. The table beside it shows your numbers and those of the committed runs.
+# tuning seeds had shown. The table under it shows your numbers and those of the committed runs.
 # *Unsettled* means that the committed runs disagree with each other.
 #
 # *"A random head sends harmful gradients into the backbone."*
@@ -681,8 +681,8 @@ verdict = claims.check(
 # so the rate decides how far features move, and far is not the same as harmful: at a rate fit for
 # fine-tuning, ten steps with a random head leave features that a new head reads about as well. What
 # happens is that one stage needs several passes to get a useful head, and two stages have it at
-# once. So two stages lead clearly when training is short, and the lead shrinks when it is longer,
-# given a tuned rate and frozen BatchNormalization.
+# once. So two stages lead clearly after one pass and mostly after two, and the lead shrinks or
+# turns when training is longer, given a tuned rate and frozen BatchNormalization.
 #
 # My default is two stages: the first costs seconds, gives me the baseline, and tells me whether
 # fine-tuning adds anything. I start the second with a new compile, a smaller rate, and

@@ -23,10 +23,10 @@
 #
 # In this chapter you do all of that, on one target where transfer helps and on one where it does
 # not, and every helper is one that you can take to work. At the end stands a pipeline that goes
-# from a folder of pictures to one file that predicts. It takes about three minutes on two cores,
-# and nothing is downloaded. Your run uses one **seed**, the number that fixes every random choice;
-# the figures show the **committed runs** behind it, which we made with other seeds and stored with
-# the course.
+# from a folder of pictures to one file that predicts. It takes a little over two minutes on two
+# cores, and nothing is downloaded. Your run uses one **seed**, the number that fixes every random
+# choice; the figures show the **committed runs** behind it, which we made with several seeds and
+# stored with the course.
 
 # %% tags=["parameters"]
 PROFILE: str = "quick"  # quick | full
@@ -94,9 +94,9 @@ def compare(key, measured, unit):
 #
 # Both get the same labels and are scored on the same test images. The targets are *animals*,
 # silhouettes of ten kinds, and *mnist*, handwritten digits: both grey, 28 by 28 pixels, with ten
-# classes. A **draw** is one random choice of the labels. In the quick profile your run makes one,
-# and the draws of the committed runs stand behind it. A draw holds 300 more images, for validation:
-# no model that they judge is trained on them.
+# classes. A **draw** is one random choice of the labels. In the quick profile your run makes one;
+# where several are needed, those of the committed runs join it. A draw holds 300 more images, for
+# validation: no model that they judge is trained on them.
 
 # %%
 TARGETS = {name: data.load(name) for name in ("animals", "mnist")}
@@ -223,11 +223,12 @@ claims.record("10-baselines", rows=rows)
 claims.record("10-scores", scores=scores, same_backbone=from_random)
 
 # %% [markdown]
-# The dashed line is chance. Bars are intervals over draws, where there are several; pale bands are
-# the committed runs. The gain of transfer is the distance between the first two rows. What the
-# pretrained weights are worth is the distance between the last two, or less, as the last one was
-# short of time. Whoever takes the bottom row for the baseline reports a gain many times too large:
-# three million parameters that start from nothing are no gift to 300 labels.
+# The dashed line is chance. Bars are intervals over draws, in the full profile. A pale band is the
+# 95 % interval for the *mean* of the committed runs, so a single run can well lie outside. The gain
+# of transfer is the distance between the first two rows. What the pretrained weights are worth is
+# the distance between the last two, or less, as the last one was short of time. Whoever takes the
+# bottom row for the baseline reports a gain many times too large: three million parameters that
+# start from nothing are no gift to 300 labels.
 
 
 # %%
@@ -292,7 +293,8 @@ ax = viz.dots(
 # what both sides share, an easy test set or a lucky draw, cancels.
 #
 # The second and the third need several draws. The committed runs have stored theirs image by image,
-# on these very test images, so yours joins them.
+# on these very test images, so yours joins them. A committed run with your seed is left out, for no
+# draw to count twice. (In the full profile your own five draws do it.)
 
 # %%
 mine = {way: [right(way, "animals", N, draw) for draw in DRAWS] for way in ways}
@@ -306,17 +308,19 @@ named_right = {
 
 # %%
 a, b = named_right.values()
-print("two models:            ", evaluation.mcnemar(a[0], b[0]))
+print("two models, your draw: ", evaluation.mcnemar(a[0], b[0]))
 print("other draws:           ", evaluation.paired_difference(a.mean(axis=1), b.mean(axis=1)))
 print("other draws and images:", evaluation.crossed_difference(a, b))
+print(f"from {len(a)} draws on {a.shape[1]} test images")
 
 # %% [markdown]
-# In the first line *a* is transfer and *b* is scratch, and only the images count on which one of
-# them is right and the other wrong. The two lines below are differences of accuracy, transfer minus
-# scratch, with 95 % intervals; look whether they leave out zero. The last one promises more, for it
-# admits other test images, too. It can still come out narrower: with five draws the second line
-# knows the spread from five numbers and pays for that, while the third knows part of it from
-# hundreds of images. An interval from so few draws is honest and wide: that is what they are worth.
+# The first line is your draw alone: *a* is transfer and *b* is scratch, and only the images count
+# on which one of them is right and the other wrong. The two lines below are differences of
+# accuracy, transfer minus scratch, with 95 % intervals; look whether they leave out zero. The last
+# one promises more, for it admits other test images, too. It can still come out narrower: the
+# second line knows the spread from a handful of numbers and pays for that, while the third knows
+# part of it from hundreds of images. An interval from so few draws is honest and wide: that is what
+# they are worth.
 
 # %% [markdown]
 # ## Experiment 3: learning curves that do not know the answer
@@ -379,7 +383,8 @@ claims.record("10-epochs", by_epoch=by_epoch)
 #
 # ### How many labels does it save?
 #
-# Now against the number of labels. One marked line is your run, the bands are the committed runs.
+# Now against the number of labels. In each colour the marked line is your run, the dotted one the
+# mean of the committed runs, and the band its interval.
 
 # %%
 curve = {
@@ -401,10 +406,10 @@ figure = viz.transfer_against_scratch(SIZES, list(TARGETS), *curve.values(), of_
 
 # %% [markdown]
 # Read a ratio off the two lines of a panel: go along a horizontal line, at the highest accuracy
-# that both reach, and divide the labels at one crossing by those at the other.
+# that both reach, and divide the labels of scratch by those of transfer.
 # `labels_saved_over_seeds` does it for each draw and gives the geometric mean with its interval,
-# first your draws and the committed ones together, then your run alone. With two draws the interval
-# can be absurdly wide; it takes several. These sizes cannot show more than 10.
+# first your draw and the committed ones together, then your run alone. These sizes cannot show more
+# than 10, or 30 in the full profile.
 
 # %%
 saved = {}
@@ -539,10 +544,10 @@ surplus = {way: values[-1] - values[0] for way, values in quality["calibration e
 
 # %% [markdown]
 # Read both panels together. On the left, which way keeps more of its accuracy? On the right, how
-# fast does the promise of the calibration go? The model does not notice that its images have become
-# bad, and stays about as sure as it was. Ovadia and others (2019) found the same for every method
-# they tried, if less for ensembles. So calibration is no property of a model, but of a model *on
-# images of one kind*. Watch a labelled sample of what really comes in.
+# fast does the promise of the calibration go? The model notices only part of it: it grows less
+# sure, but by less than its accuracy falls. Ovadia and others (2019) found the same for every
+# method they tried, if less for ensembles. So calibration is no property of a model, but of a model
+# *on images of one kind*. Watch a labelled sample of what really comes in.
 
 # %% [markdown]
 # ## Experiment 5: where did it look?
@@ -598,8 +603,8 @@ for name, values in maps.items():
 # ### Class activation maps, and three questions to them
 #
 # **Grad-CAM** weights each channel of the last map with the gradient of the class score and adds
-# them up: lit is what speaks for the class. On nine places it is coarse. Such a map is always
-# plausible, since the animal stands in the middle and so does the light. So ask it:
+# them up: lit is what speaks for the class. On nine places it is coarse. Such a map often
+# looks plausible, right or wrong. So ask it:
 #
 # 1. **Does hiding change the answer?** Cover the 30 % of the pixels that it marks.
 # 2. **Does the place matter, or any place?** Cover as much where it marks least, by lot, and where
@@ -624,10 +629,11 @@ figure = viz.image_grid(
 )
 
 # %% [markdown]
-# Top row: the images, with the answers. Below they are inverted, so that you see the light on the
-# background, too. Middle: lit by the map of the trained network. Bottom: by that of the same
-# network with its weights shuffled, for the same class. Where a picture is dark, no place spoke for
-# the class. Of the lit ones in the bottom row, ask yourself: would you have believed them?
+# Top row: the images, with the answers. Below they are inverted: a white silhouette becomes black,
+# and you see the light on the background only. Middle: lit by the map of the trained network.
+# Bottom: by that of the same network with its weights shuffled, for the same class. Where a picture
+# is dark, no place spoke for the class. Of the lit ones in the bottom row, ask yourself: would you
+# have believed them?
 
 
 # %%
@@ -695,35 +701,35 @@ for case, (ours, theirs, seconds) in INVENTED.items():
 # %% [markdown]
 # Now the real ones, on your draw and the committed ones. First animals, scored image by image, so
 # that the interval covers other test images, too. Then one number of each run: digits, and animals
-# with the second baseline beside the first, the same backbone from random weights, at the size it
-# got. The two verdicts on animals may differ: the first knows hundreds of images, the second only
-# one number from each run. Distrust an interval from two runs: it can be absurdly wide, or have no
-# width at all if both happen to agree.
+# with the second baseline beside the first, the same backbone from random weights. In the quick
+# profile that one was trained at 32 pixels, so the gain over it is not the weights' alone. The two
+# verdicts on animals may differ: the first knows hundreds of images, the second only one number
+# from each draw.
 
 # %%
 WORTHWHILE = 0.02
 decision = evaluation.should_transfer(
     named_right["transfer"], {"small network": named_right["scratch"]}, worthwhile=WORTHWHILE
 )
-print("animals,", decision, "\n")
+print(f"animals, image by image, {len(named_right['transfer'])} draws,", decision, "\n")
 runs = [{"scores": scores, "same_backbone": from_random}, *committed("10-scores")]
 for name in ("mnist", "animals"):
-    first = {way: [one["scores"][name][way][0] for one in runs] for way in ways}
-    baselines = {"small network": first["scratch"]}
+    means = {way: [score for one in runs for score in one["scores"][name][way]] for way in ways}
+    baselines = {"small network": means["scratch"]}
     if name == "animals":
-        baselines["same backbone"] = [one["same_backbone"][0] for one in runs]
-    found = evaluation.should_transfer(first["transfer"], baselines, worthwhile=WORTHWHILE)
-    print(f"{name}, {len(runs)} run(s),", found, "\n")
+        baselines["same backbone"] = [score for one in runs for score in one["same_backbone"]]
+    found = evaluation.should_transfer(means["transfer"], baselines, worthwhile=WORTHWHILE)
+    print(f"{name}, {len(means['transfer'])} draws,", found, "\n")
 
 # %%
 ax = viz.gains(decision)
 
 # %% [markdown]
 # The title is the verdict, and the bar the interval of the gain on animals. The grey band holds the
-# gains that are not worth it by our own rule. The verdict is *transfer* only if the whole bar lies
-# to the right of it. A single run is always *undecided*: it shows no noise, so nothing can be told
-# from it. That is not timidity. It is the difference between "we saw no effect" and "there is
-# none".
+# gains that are not worth it by our own rule. Where cost does not count, as here, the verdict is
+# *transfer* only if the whole bar lies to the right of it. A single run is always *undecided*: it
+# shows no noise, so nothing can be told from it. That is not timidity. It is the difference between
+# "we saw no effect" and "there is none".
 #
 # And "do not transfer" means: not *this* way, from *this* source, on *these* images. Before you
 # give up, fine-tune (chapter [02](02_extract_or_finetune.ipynb)), take earlier features (chapter
@@ -795,7 +801,7 @@ print(f"largest difference of a probability: {difference:.1e}")
 # %% [markdown]
 # ## What the books say, and what we measured
 #
-# Each line is a **claim**: an assertion with a rule that was fixed before the run. The table beside
+# Each line is a **claim**: an assertion with a rule that was fixed before the run. The table under
 # it holds your numbers and those of the committed runs. *Unsettled* means that the committed runs
 # disagree with each other.
 #

@@ -147,6 +147,14 @@ def test_reading_skips_cut_lines_and_repeats(tmp_path):
         claims.read_ledger([tmp_path / "none.jsonl"])
 
 
+def test_the_committed_runs_hold_each_seed_of_a_machine_once():
+    kinds = [
+        (e.get("id") or e["key"], e["profile"], e["seed"], json.dumps(e["machine"]))
+        for e in claims._reference()
+    ]
+    assert len(set(kinds)) == len(kinds) > 0
+
+
 def test_reference_is_chosen_by_id_key_and_profile(monkeypatch):
     stored = (entry(0), entry(1, profile="full"), {"key": "curves", "profile": "quick"})
     monkeypatch.setattr(claims, "_reference", lambda: stored)

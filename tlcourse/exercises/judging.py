@@ -241,11 +241,11 @@ def judge(task: Task, answer: Any, seed: int = 0, limit: float | None = None) ->
         task: which one.
         answer: what was handed in.
         seed: draws the cases.
-        limit: seconds for all of it; if left out `LIMIT`, and three times that on JAX.
+        limit: seconds for all of it; if left out `LIMIT`, and six times that on JAX.
     """
     if limit is None:
-        # JAX compiles each operation before it first computes it.
-        limit = 3 * LIMIT if config.backend() == "jax" else LIMIT
+        # JAX compiles each operation before it first computes it, and a busy machine takes long.
+        limit = 6 * LIMIT if config.backend() == "jax" else LIMIT
     try:
         with at_most(limit):
             attempt = Attempt(task, answer, seed)

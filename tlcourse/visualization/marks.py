@@ -49,6 +49,7 @@ def dots(
         ax.annotate(
             text, (mean * factor, row), xytext=(0, 7), textcoords="offset points", ha="center",
             fontsize=11,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )  # fmt: skip
     if baseline is not None:
         ax.axvline(baseline * factor, color=PALETTE["grey"], linestyle="--", linewidth=1.2)
