@@ -381,7 +381,8 @@ def committed(key):
 
 ax = viz.paired_dots(
     {row: over_seeds(runs) for row, runs in rows.items()}, percent=True,
-    committed=committed("02-accuracy"), xlabel="test accuracy, %", title="What training more of the backbone buys",
+    committed=committed("02-accuracy"), xlabel="test accuracy, %",
+    title="What training more of the backbone buys",
 )  # fmt: skip
 
 # %%
@@ -459,7 +460,7 @@ claims.record("02-shift", rows={kind: [scores] for kind, scores in shifted.items
 compare("damaged", 100 * ood_difference, "points, the mean of three shifts")
 ax = viz.paired_dots(
     shifted, percent=True, committed=committed("02-shift"), xlabel="test accuracy, %",
-    title="500 animals: as in training, and damaged",
+    title="500 animals: as in training, and damaged", colors={"everything": "green"},
 )  # fmt: skip
 
 # %% [markdown]

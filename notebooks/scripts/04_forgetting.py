@@ -274,6 +274,7 @@ for (name, values), color in zip(losses.items(), ("blue", "orange"), strict=True
     line = ax.plot(range(1, EPOCHS + 1), values, color=viz.PALETTE[color], label=name)
 note = ax.axvline(lowest + 1, color=viz.PALETTE["grey"], linestyle="--", linewidth=1.2)
 text = ax.set(xlabel="epoch", ylabel="loss", title="Nothing to forget, and yet it rises")
+ticks = ax.set_xticks(range(0, EPOCHS + 1, EPOCHS // 4))
 legend = ax.legend()
 
 # %% [markdown]

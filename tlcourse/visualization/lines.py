@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from tlcourse.visualization.look import MARKERS, PALETTE, band
 
@@ -61,8 +61,9 @@ def curves(
         ax.set_xticks(list(x), [f"{v:,.0f}" if v >= 1 else f"{v:g}" for v in x])
         ax.minorticks_off()
     elif all(float(value).is_integer() for value in x):
-        # Nobody takes half a step, or half an epoch.
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        # Nobody takes half a step, or half an epoch; a few places are named themselves.
+        few = len(x) <= 6
+        ax.xaxis.set_major_locator(FixedLocator(list(x)) if few else MaxNLocator(integer=True))
     if log_y:
         ax.set_yscale("log")
     ax.set(xlabel=xlabel, ylabel=ylabel)
