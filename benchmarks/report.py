@@ -30,8 +30,8 @@ _HEADER = """# How fast
 `.venv/bin/python -m benchmarks large` trains on ten thousand images, and `--whole` in place of
 `large` runs the whole course twice. A test keeps the page in step with `benchmarks/results.json`.
 
-Every side-by-side runs its two sides in turn, A, B, A, B, in one go, and is left out if their
-results are not equal. A ratio is the median over such pairs, with the lowest and the highest in
+Every side-by-side runs its two sides in turn, A, B, A, B, in one go, and is left out if the
+course's result is worse. A ratio is the median over such pairs, with the lowest and the highest in
 brackets. Goals were set before anything was measured, and a missed one stays in the table.
 """
 _COLUMNS = ("what", "measured", "against", "ratio", "goal", "equal results")

@@ -179,6 +179,9 @@ def test_a_run_of_the_course_is_taken_if_it_is_whole_and_of_this_machine(tmp_pat
     seconds, memory = chapters.given(write())
     assert seconds.runs == [600.0] and seconds.goal == Goal(AT_MOST, 900)
     assert memory.runs == [2.0] and memory.unit == "GiB"
+    # Two at a time overlap, so their seconds are not added up.
+    seconds, _ = chapters.given(write(jobs=2, wall=400.0))
+    assert seconds.runs == [400.0] and "--jobs 2" in seconds.note
     with pytest.raises(ValueError, match="another machine"):
         chapters.given(write(machine={"processor": "other", "cores": 64}))
     with pytest.raises(ValueError, match="lacks chapter 01"):

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -129,7 +130,8 @@ def run(
     """Run chapters with papermill, each with every seed, and print the claim table.
 
     Writes into `out` the executed notebooks (below `seed-N` where there are several seeds),
-    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter),
+    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter, and
+    `wall`, the seconds of all, if the run was made in one go),
     `kernel.log` (what was printed past the notebooks) and `finished/`, by which a later run with
     the same `out` goes on: `tlcourse.cli.finished` says how. A chapter that fails does not stop the
     rest; one whose kernel or worker died is tried again.
@@ -153,7 +155,7 @@ def run(
     files = find(notebooks, chapters)
     for file in files:
         check_parameters(file, ("PROFILE", "SEED"))
-    started = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    started, clock = datetime.datetime.now(datetime.UTC).replace(microsecond=0), time.monotonic()
     resumes = out is not None
     out = (out or Path("runs") / f"{started:%Y%m%d-%H%M%S}-{profile}").resolve()
 
@@ -173,6 +175,8 @@ def run(
             if found := finished.find(out, name, key):
                 results[index], records[index] = Result(**found[0]), found[1]
 
+    goes_on = bool(records)
+
     def keep(index: int, outcome: Outcome) -> None:
         records[index] = list(outcome.records)
         notebook = results[index].notebook
@@ -189,9 +193,10 @@ def run(
 
     def summarise() -> None:
         ended = [result for result in results if result.status]
-        _write_summary(out / "run.json", started, profile, ended)
+        how = {"jobs": jobs, "wall": None if goes_on else round(time.monotonic() - clock, 1)}
+        _write_summary(out / "run.json", started, profile, how, ended)
 
-    if records:
+    if goes_on:
         console.print(f"{len(records)} of {len(results)} were finished here before and are not "
                       "repeated.", highlight=False)  # fmt: skip
     left = [index for index in range(len(results)) if index not in records]
@@ -397,11 +402,12 @@ def _long_first(results: Sequence[Result]) -> list[int]:
     return sorted(range(len(results)), key=rank)
 
 
-def _write_summary(path: Path, started, profile: str, results: list[Result]) -> None:
+def _write_summary(path: Path, started, profile: str, how: dict, results: list[Result]) -> None:
     summary = {
         "tlcourse": tlcourse.__version__,
         "started": started.isoformat(),
         "profile": profile,
+        **how,
         "machine": claims.machine(),
         "chapters": [dataclasses.asdict(result) for result in results],
     }
