@@ -499,7 +499,7 @@ deep_end = candidates["DANN, hidden layer"]["target"]
 # dashed line is source only. Right, the loss of the domain head; the dashed line is log 2, the loss
 # of a head that cannot tell the domains apart. *Conv features* is the domain head on the output of
 # the convolutions, as before. Look at the run on the hidden layer: does its domain loss settle near
-# log 2, or does it end far above it? Above log 2 the head is wrong *and sure*: the features have
+# log 2, or does it rise far above it? Above log 2 the head is wrong *and sure*: the features have
 # run past it, and what comes back through the reversal is large and points nowhere.
 
 # %%
