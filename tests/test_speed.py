@@ -51,7 +51,7 @@ def test_the_highest_is_seen_while_the_model_runs():
     def forward():
         held = bytearray(size)
         held[::4096] = b"x" * len(held[::4096])
-        time.sleep(0.02)
+        time.sleep(0.2)  # a busy machine looks less often
 
     before = onepass._resident()
     assert onepass._highest(forward) - before > 0.9 * size
