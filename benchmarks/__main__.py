@@ -23,7 +23,7 @@ NAMES = {
     "head": "head",
     "large": "large",
 }
-# What a quarter of an hour more is for; without it `make bench` takes twenty minutes.
+# Ten minutes more, with which `make bench` would take thirty.
 ASKED_FOR = ("large",)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 console = Console()

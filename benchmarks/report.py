@@ -26,7 +26,7 @@ TITLES = {
 }
 _HEADER = """# How fast
 
-`make bench` measures this page in about twenty minutes, but for two parts that take as long again:
+`make bench` measures this page in about twenty minutes, but for two parts that take ten and more:
 `.venv/bin/python -m benchmarks large` trains on ten thousand images, and `--whole` in place of
 `large` runs the whole course twice. A test keeps the page in step with `benchmarks/results.json`.
 

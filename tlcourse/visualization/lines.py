@@ -46,8 +46,6 @@ def curves(
         color = PALETTE[(colors or {}).get(name, names[i % len(names)])]
         if committed and name in committed:
             low, _, high = band(committed[name], factor)
-            if percent and np.min(committed[name]) >= 0:  # shares, and no differences of them
-                low, high = np.clip((low, high), 0, 100)
             ax.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
         low, mean, high = band(values, factor)
         marker = MARKERS[i % len(MARKERS)]

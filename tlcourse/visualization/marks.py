@@ -110,9 +110,6 @@ def paired_dots(
             past = ((committed or {}).get(name) or {}).get(label)
             if past:
                 low, _, high = np.concatenate(band(np.asarray(past)[:, None], factor))
-                # A share has its ends; the interval of a few runs may not know them.
-                if percent and min(past) >= 0:
-                    low, high = max(low, 0), min(high, 100)
                 if np.isfinite(low):
                     height = 0.55 if len(series) == 1 else step
                     ax.barh(place, high - low, height, left=low, color=color, alpha=0.2, zorder=0)
