@@ -219,13 +219,13 @@ def begin_fits_sooner() -> None:
 
     if keras.backend.backend() != "tensorflow":
         return
-    from keras import ops
+    import tensorflow as tf
 
     adam = keras.optimizers.Adam
     one_by_one, all_at_once = adam.update_step, getattr(adam, "_distributed_tf_update_step", None)
     if all_at_once is None:  # Another Keras does otherwise, and only waits.
         return
-    lengths: dict[int, dict[str, object]] = {}  # of steps under way: by optimizer, then by type
+    lengths: dict[int, dict[str, tf.Tensor]] = {}  # of steps under way: by optimizer, then by type
 
     @functools.wraps(all_at_once)
     def update_all(self, distribution, grads_and_vars, learning_rate):
@@ -237,22 +237,27 @@ def begin_fits_sooner() -> None:
 
     @functools.wraps(one_by_one)
     def update_step(self, gradient, variable, learning_rate):
-        known = lengths.get(id(self))
-        if known is None or self.amsgrad:
+        known, sparse = lengths.get(id(self)), isinstance(gradient, tf.IndexedSlices)
+        if known is None or sparse or self.amsgrad:
             return one_by_one(self, gradient, variable, learning_rate)
         dtype = variable.dtype
         if dtype not in known:
-            step = ops.cast(self.iterations + 1, dtype)
-            decays = [ops.power(ops.cast(b, dtype), step) for b in (self.beta_1, self.beta_2)]
-            corrected = ops.cast(learning_rate, dtype) * ops.sqrt(1 - decays[1])
-            known[dtype] = corrected / (1 - decays[0])
+            step = tf.cast(self.iterations + 1, dtype)
+            decays = [tf.pow(tf.cast(b, dtype), step) for b in (self.beta_1, self.beta_2)]
+            corrected = tf.cast(learning_rate, dtype) * tf.sqrt(1 - decays[1])
+            numbers = 1 - self.beta_1, 1 - self.beta_2, self.epsilon
+            constants = [tf.constant(number, dtype) for number in numbers]
+            known[dtype] = corrected / (1 - decays[0]), *constants
+        rate, new_m, new_v, epsilon = known[dtype]
         place = self._get_variable_index(variable)
-        m, v = self._momentums[place], self._velocities[place]
-        # Functions of `ops` where an operator would do: a gradient may be sparse.
-        gradient = ops.cast(gradient, dtype)
-        self.assign_add(m, ops.multiply(ops.subtract(gradient, m), 1 - self.beta_1))
-        self.assign_add(v, ops.multiply(ops.subtract(ops.square(gradient), v), 1 - self.beta_2))
-        moved = ops.divide(ops.multiply(m, known[dtype]), ops.add(ops.sqrt(v), self.epsilon))
-        self.assign_sub(variable, moved)
+        m, v = self._momentums[place].value, self._velocities[place].value
+        # What stands below is written into the graph for every weight, so it reads each variable
+        # once, and does not ask `assign` for what it has assigned.
+        gradient, mean, square = tf.cast(gradient, dtype), m.value(), v.value()
+        mean += (gradient - mean) * new_m
+        square += (tf.square(gradient) - square) * new_v
+        m.assign(mean, read_value=False)
+        v.assign(square, read_value=False)
+        variable.assign_sub(mean * rate / (tf.sqrt(square) + epsilon), read_value=False)
 
     adam.update_step, adam._distributed_tf_update_step = update_step, update_all

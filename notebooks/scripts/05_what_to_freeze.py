@@ -287,6 +287,11 @@ top = freezing.find_backbone(part)
 pooled[0] = top.predict(inputs, verbose=0).mean(axis=(1, 2))
 
 
+def named_right(model, x, y):
+    """Accuracy; `predict` would compile the model first, which takes longer than this."""
+    return evaluation.accuracy(keras.ops.convert_to_numpy(model(x)), y)
+
+
 def probe(features, name, n=N):
     """A head on these features, and its test accuracy."""
     head = training.fit_head(features[rows(name, "train", n)], labelled[name][1][:n], 10)
@@ -341,8 +346,7 @@ def tuned(last, name, n):
     config.set_seed(SEED)
     settings = {"epochs": EPOCHS, "batch_size": BATCH, "learning_rate": RATE}
     training.train(part, inputs[rows(name, "train", n)], labelled[name][1][:n], **settings)
-    said = part.predict(inputs[rows(name, "test")], verbose=0)
-    return evaluation.accuracy(said, targets[name].y_test[:TEST])
+    return named_right(part, inputs[rows(name, "test")], targets[name].y_test[:TEST])
 
 
 # %%
@@ -506,17 +510,8 @@ PARTS = {  # what trains, and its rates for noise, invert and labels
     "everything": (["block1", "block2", "block3", "hidden", "head"], (1e-3, 1e-3, 3e-3)),
 }
 
-
-# The same layers in a model that is never compiled anew, so its `predict` is built once.
-reader = keras.Model(net.inputs, net.outputs)
-
-
-def accuracy_on(shift):
-    return evaluation.accuracy(reader.predict(unseen[shift][0], verbose=0), unseen[shift][1])
-
-
 # %%
-surgery = {"nothing": {shift: accuracy_on(shift) for shift in shifts}}
+surgery = {"nothing": {shift: named_right(net, *unseen[shift]) for shift in shifts}}
 for part, (names, rates) in PARTS.items():
     freezing.train_only(net, names)
     surgery[part] = {}
@@ -524,7 +519,7 @@ for part, (names, rates) in PARTS.items():
         net.set_weights(learned)
         config.set_seed(SEED)
         training.train(net, *new[shift], epochs=5, batch_size=20, learning_rate=rate)
-        surgery[part][shift] = accuracy_on(shift)
+        surgery[part][shift] = named_right(net, *unseen[shift])
 claims.record("05-surgery", rows=surgery)
 
 # %%
@@ -701,7 +696,6 @@ training.set_head(guide, heads["animals", N][0])  # the head is trained first, a
 base.trainable = True
 before = freezing.snapshot(guide)
 at_start = guide.get_weights()
-reader = keras.Model(guide.inputs, guide.outputs)  # the same layers, never compiled anew
 
 
 def finish():
@@ -709,8 +703,7 @@ def finish():
     config.set_seed(SEED)
     settings = {"epochs": EPOCHS, "batch_size": BATCH, "learning_rate": RATE}
     training.train(guide, *labelled["animals"], **settings)
-    said = reader.predict(targets["animals"].x_test[:TEST], verbose=0)
-    return evaluation.accuracy(said, targets["animals"].y_test[:TEST])
+    return named_right(guide, targets["animals"].x_test[:TEST], targets["animals"].y_test[:TEST])
 
 
 # %%
