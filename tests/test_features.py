@@ -6,7 +6,7 @@ from tlcourse import config, features
 from tlcourse.models import build_classifier
 
 needs_export = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="Keras exports to ONNX from TensorFlow only"
+    keras.backend.backend() != "tensorflow", reason="tf2onnx reads TensorFlow only"
 )
 
 
@@ -82,7 +82,7 @@ def test_nothing_else_is_taken_from_the_disk(images, cold, change):
 def test_without_an_export_onnx_is_refused_in_a_sentence(images, tmp_path, monkeypatch):
     monkeypatch.setattr(config, "backend", lambda: "jax")
     monkeypatch.setattr(config, "cache_dir", lambda *_: tmp_path)
-    with pytest.raises(ValueError, match='from its TensorFlow backend.*use engine="keras"'):
+    with pytest.raises(ValueError, match='from the TensorFlow backend.*use engine="keras"'):
         features.extract(images, "efficientnet-lite1", size=64, engine="onnx")
     assert not list(tmp_path.iterdir())
 

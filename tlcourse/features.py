@@ -135,14 +135,14 @@ def onnx_file(backbone: str, weights: str | None = "imagenet") -> Path:
         weights: "imagenet", or None for some random ones: the same work, for timing it.
 
     Raises:
-        ValueError: the export is not cached, and Keras cannot make it here.
+        ValueError: the export is not cached, and cannot be made here.
         FileNotFoundError: weights that are neither embedded nor cached, without a network.
     """
     path = _onnx_path(backbone, weights)
     if not path.exists():
         if not _has_onnx(backbone, weights):
             raise ValueError(
-                "Keras exports to ONNX from its TensorFlow backend, with tf2onnx installed; "
+                "ONNX files are written from the TensorFlow backend, with tf2onnx installed; "
                 'use engine="keras" here.'
             )
         with devices.full_precision():
@@ -186,13 +186,16 @@ def _has_onnx(backbone: str, weights: str | None = "imagenet") -> bool:
 
 
 def _export_onnx(model: keras.Model, path: Path) -> None:
-    # Keras exports only models that have been called, and names the file by what it is given. The
-    # size is one that every backbone takes, and does not bind the export.
-    model(np.zeros((1, 96, 96, 3), "float32"))
+    import tensorflow as tf
+    import tf2onnx
+
+    # `model.export` comes to the same file by way of a SavedModel, in a third more time.
+    images = [tf.TensorSpec(model.input.shape, "float32", name="images")]
+    forward = tf.function(lambda images: model(images, training=False), images, autograph=False)
     with config.atomic_path(path) as partial, warnings.catch_warnings():
         # tf2onnx asks NumPy for names that it has dropped; the export does not need them.
         warnings.simplefilter("ignore", FutureWarning)
-        model.export(str(partial), format="onnx", verbose=False)
+        tf2onnx.convert.from_function(forward, images, output_path=str(partial))
 
 
 def _weights_key(backbone: str) -> str:

@@ -241,11 +241,12 @@ for name in ("EfficientNetB0", "efficientnet_b9"):
 #
 # `speed.latency` times forward passes of one image at the native size, after a few that do not
 # count. Random weights take the same time as trained ones. **ONNX Runtime** is a program that only
-# runs networks; Keras exports to it. Left: milliseconds. Right: the same, divided by the work.
+# runs networks; `tf2onnx` writes them for it. Left: milliseconds. Right: the same, divided by the
+# work.
 
 # %%
 REPEATS = run.choose(quick=5, full=30)
-has_onnx = config.backend() == "tensorflow"  # Keras exports from there
+has_onnx = config.backend() == "tensorflow"  # tf2onnx reads its graphs
 timed = {
     name: speed.latency(name, weights=None, repeats=REPEATS)
     for name in run.choose(quick=[*ZOO[:4], LITES[0]], full=[*ZOO, *LITES])
