@@ -85,10 +85,12 @@ def cut_features(
     found: dict[str, list[np.ndarray]] = {name: [] for name in ends}
     for i in config.progress(range(0, len(images), BATCH), "cuts"):
         batch = keras.ops.convert_to_numpy(ready(images[i : i + BATCH]))
-        outputs = model.predict_on_batch(batch)
+        # A batch of another size would be compiled anew.
+        short = [(0, BATCH - len(batch)), *[(0, 0)] * 3]
+        outputs = model.predict_on_batch(np.pad(batch, short, mode="edge"))
         outputs = outputs if isinstance(outputs, list) else [outputs]
         for parts, output in zip(found.values(), outputs, strict=True):
-            parts.append(np.asarray(output))
+            parts.append(np.asarray(output)[: len(batch)])
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
