@@ -226,7 +226,8 @@ def begin_fits_sooner() -> None:
     one_by_one, all_at_once = adam.update_step, getattr(adam, "_distributed_tf_update_step", None)
     if all_at_once is None:  # Another Keras does otherwise, and only waits.
         return
-    lengths: dict[int, dict[str, tf.Tensor]] = {}  # of steps under way: by optimizer, then by type
+    # What the weights of a step share: by optimizer under way, then by type.
+    lengths: dict[int, dict[str, tuple[tf.Tensor, ...]]] = {}
 
     @functools.wraps(all_at_once)
     def update_all(self, distribution, grads_and_vars, learning_rate):
