@@ -158,6 +158,31 @@ def test_what_is_written_or_used_right_now_stays(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".writing.npz", "used.npz"]
 
 
+def test_what_is_no_shelf_stays(tmp_path, items):
+    for name in ("notes.txt", ".lock"):
+        (tmp_path / name).write_bytes(bytes(100))
+        age(tmp_path / name, 3 * 24 * 3600)
+    assert store.trim(tmp_path, 0) == 0
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_vanishes_meanwhile_is_passed_over(tmp_path, items, monkeypatch):
+    complete(tmp_path / "a", items)
+    complete(tmp_path / "b", items)
+    scandir = os.scandir
+
+    def gone(path):
+        if str(path).endswith("b"):
+            raise FileNotFoundError(path)
+        return scandir(path)
+
+    for path in tmp_path.rglob("*.npz"):
+        age(path, 1000)
+    size = next((tmp_path / "a").glob("*.npz")).stat().st_size
+    monkeypatch.setattr(os, "scandir", gone)
+    assert store.trim(tmp_path, 0) == size
+
+
 def test_a_write_keeps_all_kinds_together_below_the_limit(tmp_path, items, monkeypatch):
     monkeypatch.setenv("TLCOURSE_CACHE_LIMIT", "0.000002")
     for i, kind in enumerate("abcdef"):

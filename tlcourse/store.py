@@ -54,11 +54,14 @@ class Shelf:
     they are complete and never change, so several processes may share a folder.
 
     Args:
-        folder: where the files lie; all rows in it have the same shape and dtype.
+        folder: where the files lie; all rows in it have the same shape and dtype. It shares the
+            folder above it with other shelves, and with nothing else that ends in `.npz`: all of
+            them together are kept below `config.cache_limit`, and what was not used for longest
+            is deleted.
 
     Example:
         >>> import tempfile
-        >>> shelf, items = Shelf(Path(tempfile.mkdtemp())), np.array([3, 5])
+        >>> shelf, items = Shelf(Path(tempfile.mkdtemp()) / "squares"), np.array([3, 5])
         >>> shelf.complete(keys_of(items), lambda missing: items[missing] ** 2)
         array([ 9, 25])
         >>> shelf.complete(keys_of(items[::-1]), lambda missing: 1 / 0)
@@ -146,10 +149,10 @@ def _member(path: Path, name: str) -> np.ndarray:
 
 
 def trim(folder: Path, limit: int) -> int:
-    """Delete the files of a folder that were not used for longest, until the rest fits.
+    """Delete the `.npz` files of a folder that were not used for longest, until the rest fits.
 
     Files that are being written, or were used within the last minute, stay; so the folder may be
-    larger than its limit for a while.
+    larger than its limit for a while. Files of other kinds stay, and do not count.
 
     Args:
         folder: whose files to look at, those in folders below it included.
@@ -174,11 +177,12 @@ def trim(folder: Path, limit: int) -> int:
 
 
 def _files(folder: Path) -> Iterable[tuple[Path, os.stat_result]]:
-    for path in folder.rglob("*"):
-        # Another process may have deleted it since it was listed.
-        with contextlib.suppress(OSError):
-            if path.is_file():
-                yield path, path.stat()
+    # Another process may have deleted a folder, or a file, since it was listed: `walk` goes on.
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                if name.endswith(".npz"):
+                    yield Path(place, name), Path(place, name).stat()
 
 
 def _delete(path: Path, size: int) -> int:
