@@ -289,7 +289,7 @@ pooled[0] = top.predict(inputs, verbose=0).mean(axis=(1, 2))
 
 def named_right(model, x, y):
     """Accuracy; `predict` would compile the model first, which takes longer than this."""
-    parts = np.array_split(x, len(x) // 100)  # a call keeps the maps of all layers until its end
+    parts = np.array_split(x, -(-len(x) // 100))  # a call keeps the maps of all layers
     said = np.concatenate([keras.ops.convert_to_numpy(model(part)) for part in parts])
     return evaluation.accuracy(said, y)
 

@@ -666,11 +666,11 @@ compare("cut", 100 * cut_gain["digits"], "points, at the cut that kNN chose")
 #
 # Each line is a **claim**: an assertion with a rule that was fixed before the run. Four rules,
 # those on random weights, on the earlier cut, on scores and on their trap, were written after one
-# first try with seed 0 and 500 labels; the labels were cut to 300 later, and the
-# digits behind the gradients of the stacks from 256 to 64, to save time; the rules stayed. The table under a claim shows your numbers and those of the committed runs, as mean
-# and interval. Of a list the right column shows the means, and it is empty for a time that was not
-# kept.
-# *Unsettled* means that the rule held for some seeds and failed for others.
+# first try with seed 0 and 500 labels; the labels were cut to 300 later, and the digits behind the
+# gradients of the stacks from 256 to 64, to save time; the rules stayed. The table under a claim
+# shows your numbers and those of the committed runs, as mean and interval. Of a list the right
+# column shows the means, and it is empty for a time that was not kept. *Unsettled* means that the
+# rule held for some seeds and failed for others.
 #
 # *"ResNet50 in Keras: 76.1 %."* This cannot be measured without ImageNet's validation images, so
 # the claim compares published values, and counts.
