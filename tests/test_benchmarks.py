@@ -166,26 +166,29 @@ def test_files_are_all_different_and_their_pictures_are_few(tmp_path):
 
 def test_a_run_of_the_course_is_taken_if_it_is_whole_and_of_this_machine(tmp_path):
     def write(**changes):
-        chapter = {"status": "done", "seconds": 60.0, "peak_bytes": 2 << 30}
+        chapter = {"status": "done", "seconds": 60.0, "peak_bytes": 1.5e9}
         run = {
             "machine": chapters.claims.machine(),
             "started": "2026-01-02T03:04:05",
+            "together_bytes": 2.5e9,
             "chapters": [{"chapter": f"{n:02d}", **chapter} for n in range(1, 11)],
             **changes,
         }
         (tmp_path / "run.json").write_text(json.dumps(run))
         return tmp_path / "run.json"
 
-    seconds, memory = chapters.given(write())
+    seconds, memory, together = chapters.given(write())
     assert seconds.runs == [600.0] and seconds.goal == Goal(AT_MOST, 900)
-    assert memory.runs == [2.0] and memory.unit == "GiB"
+    assert memory.runs == [1.5] and together.runs == [2.5] and together.unit == "GB"
     # Two at a time overlap, so their seconds are not added up.
-    seconds, _ = chapters.given(write(jobs=2, wall=400.0))
+    seconds, *_ = chapters.given(write(jobs=2, wall=400.0))
     assert seconds.runs == [400.0] and "--jobs 2" in seconds.note
     with pytest.raises(ValueError, match="another machine"):
         chapters.given(write(machine={"processor": "other", "cores": 64}))
     with pytest.raises(ValueError, match="lacks chapter 01"):
         chapters.given(write(chapters=[]))
+    with pytest.raises(ValueError, match="in one go, here"):
+        chapters.given(write(together_bytes=None))
 
 
 # the table and the figure

@@ -101,6 +101,15 @@ def test_no_tensorflow_is_imported(module):
     assert out.stdout.strip() == "[]"
 
 
+def test_a_run_keeps_its_memory_for_the_chapters():
+    code = (
+        "import sys, tlcourse.cli.execute\n"
+        "print(sorted({'sklearn', 'scipy.stats', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
 def test_modules_load_on_first_use():
     code = (
         "import sys, tlcourse\n"
@@ -190,6 +199,8 @@ def test_run_goes_on_after_a_failure_and_reports_it(tmp_path, monkeypatch, toy_c
     bad, good = summary["chapters"]
     assert (bad["status"], bad["cell"], good["status"]) == ("failed", 3, "done")
     assert good["seconds"] > 0 and good["peak_bytes"] > 10_000_000
+    assert summary["together_bytes"] > 0.9 * good["peak_bytes"]
+    assert "All of it: " in result.output and " GB together." in result.output
     executed = nbformat.read(out / "02_b.ipynb", as_version=4)
     assert executed.cells[-1].outputs[0].text == "full 3\n"
     (kept,) = claims.read_ledger([out / "ledger.jsonl"])

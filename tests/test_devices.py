@@ -1,9 +1,12 @@
 """Two virtual CPU devices stand for two GPUs; they have to be set up before a backend starts."""
 
+import gc
 import importlib.util
 import os
+import platform
 import subprocess
 import sys
+import weakref
 
 import keras
 import numpy as np
@@ -324,3 +327,36 @@ def powers():
     inner = [function.graph for function in graph._functions.values() if hasattr(function, "graph")]
     return sum(op.type == "Pow" for each in [graph, *inner] for op in each.get_operations())
 """
+
+
+# memory
+
+
+def test_what_lies_in_cycles_is_given_back():
+    class Node:
+        pass
+
+    node = Node()
+    node.itself, alive = node, weakref.ref(node)
+    gc.disable()
+    try:
+        del node
+        assert alive() is not None
+        devices.give_back_memory()
+    finally:
+        gc.enable()
+    assert alive() is None
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do otherwise")
+def test_what_the_c_library_kept_is_given_back():
+    code = (
+        "import psutil; from tlcourse import devices\n"
+        "held = psutil.Process().memory_info\n"
+        "parts = [b'1' * (100_000 + i) for i in range(2000)]\n"
+        "last = b'1' * 100_000  # above the others, so that they cannot simply be cut off\n"
+        "del parts; before = held().rss\n"
+        "devices.give_back_memory(); print((before - held().rss) / 1e6)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 150

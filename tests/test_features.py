@@ -1,3 +1,7 @@
+import copy
+import os
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -199,6 +203,40 @@ def test_onnx_runtime_computes_in_full_precision_under_any_policy(images, cold):
         keras.config.set_dtype_policy("float32")
     assert (again == full[:3]).all()
     np.testing.assert_allclose(computed, full, atol=1e-5)
+
+
+@needs_export
+def test_onnx_runtime_gives_its_memory_back_after_the_last_batch():
+    asked = []
+
+    class Session:
+        def get_inputs(self):
+            return [SimpleNamespace(name="images")]
+
+        def run(self, wanted, feed, options):
+            shrink = "memory.enable_memory_arena_shrinkage"
+            asked.append(options and options.get_run_config_entry(shrink))
+            return [feed["images"]]
+
+    batch = np.zeros((2, 3), "float32")
+    for last in (False, True):
+        assert features._run_onnx(Session(), batch, last) is batch
+    assert asked == [None, "cpu:0"]
+
+
+@needs_export
+def test_an_export_copies_no_graph_and_leaves_the_environment_alone(tmp_path, monkeypatch):
+    from tf2onnx import graph, optimizer
+
+    copied = []
+    copies = SimpleNamespace(deepcopy=lambda x: copied.append(type(x)) or copy.deepcopy(x))
+    monkeypatch.setattr(optimizer, "copy", copies)
+    monkeypatch.setenv("TF2ONNX_CATCH_ERRORS", "mine")
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs))
+    features._export_onnx(model, tmp_path / "small.onnx")
+    assert copied and graph.Graph not in copied  # it copies a table of counts, too
+    assert os.environ["TF2ONNX_CATCH_ERRORS"] == "mine"
 
 
 @needs_export

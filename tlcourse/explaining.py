@@ -13,7 +13,7 @@ from tlcourse.models.scaling import resize_tensor
 
 
 def grad_cam(
-    model: keras.Model, images: np.ndarray, classes=None, batch_size: int = 32
+    model: keras.Model, images: np.ndarray, classes=None, batch_size: int = 16
 ) -> np.ndarray:
     """Mark the places of the last feature map that speak for a class.
 
@@ -30,7 +30,7 @@ def grad_cam(
         images: what the model takes, `(N, H, W, C)`.
         classes: the class number to explain, one for all or one each `(N,)`; None for the class
             that the model gives each image.
-        batch_size: images in one step.
+        batch_size: images in one step; the maps of all layers are kept meanwhile.
 
     Returns:
         float32 `(N, h, w)` from 0 to 1; each map is divided by its largest value, and one that

@@ -1,10 +1,12 @@
 """Frozen features: what a backbone says of an image, computed once and kept on disk."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -93,7 +95,8 @@ def _compute(images, backbone, size, prepare, interpolation, weights, uses_onnx)
     starts = range(0, len(images), BATCH)
     for i in config.progress(starts, "features"):
         batch = keras.ops.convert_to_numpy(ready(images[i : i + BATCH]))
-        found.append(forward(batch if prepare is None else prepare(batch)))
+        last = i == starts[-1]
+        found.append(forward(batch if prepare is None else prepare(batch), last))
     return np.concatenate(found)
 
 
@@ -102,21 +105,30 @@ def _preparation(backbone: str, size, prepared_elsewhere: bool, interpolation: s
     return preprocessing.Preprocess(mode, size=size, interpolation=interpolation, dtype="float32")
 
 
-def _forward(backbone: str, weights, uses_onnx: bool) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from a batch of model-ready images to pooled features."""
+def _forward(backbone: str, weights, uses_onnx: bool) -> Callable[[np.ndarray, bool], np.ndarray]:
+    """A function from a batch of model-ready images, and whether it is the last, to features."""
     if uses_onnx:
-        session = _onnx_session(backbone)
-        name = session.get_inputs()[0].name
-        return lambda batch: session.run(None, {name: batch})[0]
+        return functools.partial(_run_onnx, _onnx_session(backbone))
     model = _pooled(backbone, weights)
 
-    def forward(batch: np.ndarray) -> np.ndarray:
+    def forward(batch: np.ndarray, last: bool) -> np.ndarray:
         # A batch of another size would be compiled anew. ONNX Runtime gives an image the same bits
         # in any company; here the place in the batch shows in the last digits.
         short = [(0, BATCH - len(batch)), *[(0, 0)] * (batch.ndim - 1)]
         return model.predict_on_batch(np.pad(batch, short, mode="edge"))[: len(batch)]
 
     return forward
+
+
+def _run_onnx(session, batch: np.ndarray, last: bool) -> np.ndarray:
+    options = None
+    if last:
+        import onnxruntime
+
+        # Otherwise it would keep the memory of its largest batch for good.
+        options = onnxruntime.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return session.run(None, {session.get_inputs()[0].name: batch}, options)[0]
 
 
 def _pooled(backbone: str, weights) -> keras.Model:
@@ -161,9 +173,13 @@ def _uses_onnx(backbone: str, engine: str) -> bool:
 def _onnx_session(backbone: str):
     import onnxruntime
 
+    options = onnxruntime.SessionOptions()
+    # A plan of the memory is drawn up in a first run and takes as much again; it saves no time.
+    options.enable_mem_pattern = False
+
     def open_file():
         return onnxruntime.InferenceSession(
-            str(onnx_file(backbone)), providers=["CPUExecutionProvider"]
+            str(onnx_file(backbone)), options, providers=["CPUExecutionProvider"]
         )
 
     try:
@@ -189,13 +205,32 @@ def _export_onnx(model: keras.Model, path: Path) -> None:
     import tensorflow as tf
     import tf2onnx
 
+    # An export takes more memory than all around it, so it begins and ends with none to spare.
+    devices.give_back_memory()
     # `model.export` comes to the same file by way of a SavedModel, in a third more time.
     images = [tf.TensorSpec(model.input.shape, "float32", name="images")]
     forward = tf.function(lambda images: model(images, training=False), images, autograph=False)
     with config.atomic_path(path) as partial, warnings.catch_warnings():
         # tf2onnx asks NumPy for names that it has dropped; the export does not need them.
         warnings.simplefilter("ignore", FutureWarning)
-        tf2onnx.convert.from_function(forward, images, output_path=str(partial))
+        with _without_copies():
+            tf2onnx.convert.from_function(forward, images, output_path=str(partial))
+    del forward
+    devices.give_back_memory()
+
+
+@contextlib.contextmanager
+def _without_copies() -> Iterator[None]:
+    """Keep tf2onnx from copying a graph before each of its optimizers, in case that one fails."""
+    name = "TF2ONNX_CATCH_ERRORS"
+    before = os.environ.get(name)
+    os.environ[name] = "FALSE"
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _weights_key(backbone: str) -> str:

@@ -118,7 +118,7 @@ def drawn(name, draw):
 # %%
 def said_by(model, images):
     """Probabilities; `predict` would compile anew for each of many small models."""
-    parts = np.array_split(images, -(-len(images) // 200))
+    parts = np.array_split(images, -(-len(images) // 100))
     return np.concatenate([keras.ops.convert_to_numpy(model(part)) for part in parts])
 
 

@@ -44,7 +44,7 @@ WAIT = "while not Path('go').exists(): time.sleep(0.05)"
 COMMAND = """
 import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 from tlcourse.cli import main, several
-several.fitting = lambda jobs: (jobs, "")
+several.fitting = lambda jobs, profile: (jobs, "")
 main()
 """
 
@@ -71,7 +71,7 @@ def folder(tmp_path):
 def enough(monkeypatch):
     if not several._loopback():
         pytest.skip("this machine has no loopback network")
-    monkeypatch.setattr(several, "fitting", lambda jobs: (jobs, ""))
+    monkeypatch.setattr(several, "fitting", lambda jobs, profile: (jobs, ""))
 
 
 def run(folder: Path, *options):
@@ -340,9 +340,9 @@ def test_a_wrong_address_ends_in_one_sentence(folder, tmp_path, monkeypatch, whe
 
 @pytest.mark.parametrize("jobs, cores, memory, fit, said", [
     (1, 1, 1e9, 1, ""),
-    (2, 2, 7e9, 2, ""),
+    (2, 2, 3e9, 2, ""),
     (4, 2, 60e9, 2, "2 chapters at once, not 4: this machine has 2 cores and 60.0 GB"),
-    (2, 8, 5e9, 1, "One chapter at a time, not 2: this machine has 8 cores and 5.0 GB"),
+    (2, 8, 2.9e9, 1, "One chapter at a time, not 2: this machine has 8 cores and 2.9 GB"),
     (2, 1, 1e9, 1, "this machine has 1 core and 1.0 GB of free memory, and each needs a core"),
 ])  # fmt: skip
 def test_no_more_at_once_than_cores_and_memory_bear(monkeypatch, jobs, cores, memory, fit, said):
@@ -351,6 +351,15 @@ def test_no_more_at_once_than_cores_and_memory_bear(monkeypatch, jobs, cores, me
     monkeypatch.setattr(several, "_free_memory", lambda: memory)
     found, sentence = several.fitting(jobs)
     assert found == fit and said in sentence and bool(sentence) == bool(said)
+
+
+def test_the_full_profile_takes_more_memory(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(several, "_cores", lambda: [0, 1])
+    monkeypatch.setattr(several, "_free_memory", lambda: 5.9e9)
+    assert several.fitting(2) == (2, "")
+    fit, sentence = several.fitting(2, "full")
+    assert fit == 1 and "each needs a core and 3 GB" in sentence
 
 
 def test_without_a_loopback_network_they_run_one_by_one(monkeypatch):

@@ -19,7 +19,7 @@ Notebooks = Annotated[
     typer.Option(help="The folder of the chapters, if not the one here or in the repository."),
 ]
 Jobs = Annotated[
-    int, typer.Option(min=1, help="Chapters at once, each on cores of its own; about 3 GB each.")
+    int, typer.Option(min=1, help="Chapters at once, each on its own cores; two need 3 GB.")
 ]
 
 

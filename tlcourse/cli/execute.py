@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 import tlcourse
 from tlcourse import claims, config
-from tlcourse.cli import finished, several, table
+from tlcourse.cli import finished, footprint, several, table
 from tlcourse.cli.chapter import DONE, FAILED, INTERRUPTED, Outcome, Task
 
 CHAPTER_FILES = "[0-9][0-9]_*.ipynb"
@@ -66,7 +66,7 @@ class Result:
         name = f"{self.chapter} {self.title} (seed {self.seed})"
         if self.status == DONE:
             again = f", tried {self.tries} times" if self.tries > 1 else ""
-            return f"{name}: {self.seconds:.0f} s, {self.peak_bytes / 2**30:.1f} GB{again}"
+            return f"{name}: {self.seconds:.0f} s, {self.peak_bytes / 1e9:.1f} GB{again}"
         where = f", cell [{self.cell}]" if self.cell else ""
         return f"{name}: {self.status}{where}{': ' if self.error else ''}{self.error}"
 
@@ -130,8 +130,8 @@ def run(
     """Run chapters with papermill, each with every seed, and print the claim table.
 
     Writes into `out` the executed notebooks (below `seed-N` where there are several seeds),
-    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter, and
-    `wall`, the seconds of all, if the run was made in one go),
+    `ledger.jsonl`, `ledger.html`, `ledger.svg`, `run.json` (seconds and memory of each chapter; and
+    if the run was made in one go, and here, the seconds `wall` and the `together_bytes` of all),
     `kernel.log` (what was printed past the notebooks) and `finished/`, by which a later run with
     the same `out` goes on: `tlcourse.cli.finished` says how. A chapter that fails does not stop the
     rest; one whose kernel or worker died is tried again.
@@ -193,18 +193,23 @@ def run(
 
     def summarise() -> None:
         ended = [result for result in results if result.status]
-        how = {"jobs": jobs, "wall": None if goes_on else round(time.monotonic() - clock, 1)}
+        whole = {"wall": round(time.monotonic() - clock, 1), "together_bytes": held()}
+        how = {"jobs": jobs} | {what: None if goes_on else much for what, much in whole.items()}
         _write_summary(out / "run.json", started, profile, how, ended)
 
     if goes_on:
         console.print(f"{len(records)} of {len(results)} were finished here before and are not "
                       "repeated.", highlight=False)  # fmt: skip
     left = [index for index in range(len(results)) if index not in records]
-    interrupted = _execute(left, results, tasks, keep, console, jobs, scheduler)
-    finished.extend(
-        out / "ledger.jsonl", [line for index in sorted(records) for line in records[index]]
-    )
-    summarise()
+    with contextlib.nullcontext(lambda: None) if scheduler else footprint.watched() as held:
+        interrupted = _execute(left, results, tasks, keep, console, jobs, scheduler, profile)
+        finished.extend(
+            out / "ledger.jsonl", [line for index in sorted(records) for line in records[index]]
+        )
+        summarise()
+    if held() and not goes_on and len(results) > 1:
+        console.print(f"All of it: {time.monotonic() - clock:.0f} s, at most {held() / 1e9:.1f} GB "
+                      "together.", highlight=False)  # fmt: skip
 
     results = [result for result in results if result.status]
     rows = claims.summarise(json.loads(line) for i in sorted(records) for line in records[i])
@@ -306,6 +311,7 @@ def _execute(
     console: Console,
     jobs: int = 1,
     scheduler: str | None = None,
+    profile: str = "quick",
 ) -> bool:
     """Run those tasks that are left, fill in their results and hand each outcome to `keep`.
 
@@ -313,7 +319,8 @@ def _execute(
         Whether the reader interrupted it.
     """
     if not scheduler:
-        jobs, sentence = several.fitting(jobs if jobs < 1 else min(jobs, max(1, len(left))))
+        jobs = jobs if jobs < 1 else min(jobs, max(1, len(left)))
+        jobs, sentence = several.fitting(jobs, profile)
         if sentence:
             console.print(sentence, highlight=False, soft_wrap=True)
     mine, waiting = [tasks[index] for index in left], [results[index] for index in left]

@@ -7,15 +7,17 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tlcourse import claims, config
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Verdicts differ in word, sign and marker; the Okabe-Ito colours only help.
 _SIGN = {claims.HOLDS: "✔", claims.FAILS: "✘", claims.UNSETTLED: "≈", claims.NOT_RUN: "–"}
@@ -105,7 +107,7 @@ def write_html(rows: Sequence[claims.Row], path: Path) -> None:
         partial.write_text(_page(rows, drawing), encoding="utf-8")
 
 
-def figure(rows: Iterable[claims.Row]) -> Figure | None:
+def figure(rows: Iterable[claims.Row]) -> "Figure | None":
     """Measured values with their intervals, an axis for each claim; None if nothing is numeric.
 
     The large marker is the mean over the runs, its shape the verdict, the line the 95 % interval;
@@ -114,6 +116,8 @@ def figure(rows: Iterable[claims.Row]) -> Figure | None:
     strips = [strip for row in rows if row.verdict in _MARKER for strip in _strips(row)]
     if not strips:
         return None
+    from matplotlib.figure import Figure
+
     # Places by arithmetic: a layout engine takes seconds for as many axes.
     width, left, right, title, ticks, line = 8.0, 2.2, 0.2, 0.3, 0.35, 0.3
     heights = [title + line * len(names) + ticks for _, names in strips]
@@ -130,8 +134,10 @@ def figure(rows: Iterable[claims.Row]) -> Figure | None:
     return picture
 
 
-def save(picture: Figure, path: Path) -> None:
+def save(picture: "Figure", path: Path) -> None:
     """Write the figure as SVG: text stays text, and equal numbers give an equal file."""
+    from matplotlib import rc_context
+
     with config.atomic_path(path) as partial:
         with rc_context({"svg.fonttype": "none", "svg.hashsalt": "tlcourse"}):
             picture.savefig(partial, format="svg", metadata={"Date": None})

@@ -6,7 +6,7 @@ Everything here takes probabilities. Logits become probabilities by `scipy.speci
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from tlcourse.evaluation.estimates import Estimate, share_interval
 from tlcourse.evaluation.scores import checked
@@ -169,10 +169,14 @@ def fit_temperature(probabilities, labels) -> float:
     rows = np.arange(len(labels))
 
     def loss(log_temperature):
-        return -special.log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean()
+        return -scipy.special.log_softmax(logits / np.exp(log_temperature), axis=1)[
+            rows, labels
+        ].mean()
 
     ends = np.log([_COLDEST, _HOTTEST])
-    found = optimize.minimize_scalar(loss, bounds=ends, method="bounded", options={"xatol": 1e-6})
+    found = scipy.optimize.minimize_scalar(
+        loss, bounds=ends, method="bounded", options={"xatol": 1e-6}
+    )
     return float(np.exp(found.x))
 
 
@@ -196,7 +200,7 @@ def soften(probabilities, temperature: float) -> np.ndarray:
     probabilities, _ = checked(probabilities, np.zeros(len(probabilities), int))
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; write a number above 0.")
-    return special.softmax(_logits(probabilities) / temperature, axis=1)
+    return scipy.special.softmax(_logits(probabilities) / temperature, axis=1)
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from tlcourse.evaluation.estimates import Estimate, mean_interval
 
@@ -80,7 +80,7 @@ def crossed_difference(a, b, confidence: float = 0.95) -> Estimate:
     if variance == 0:
         return Estimate(float(mean), float(mean), float(mean), seeds, confidence)
     freedom = parts.sum() ** 2 / (parts**2 / (seeds - 1, images - 1)).sum()
-    spread = float(np.sqrt(variance) * stats.t.ppf((1 + confidence) / 2, freedom))
+    spread = float(np.sqrt(variance) * scipy.stats.t.ppf((1 + confidence) / 2, freedom))
     return Estimate(float(mean), float(mean - spread), float(mean + spread), seeds, confidence)
 
 
@@ -132,7 +132,7 @@ def mcnemar(a, b) -> McNemar:
         raise ValueError("Write whether each answer is right: predictions == labels on both sides.")
     a, b = a.astype(bool), b.astype(bool)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    p = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    p = scipy.stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     return McNemar(int((a & b).sum()), only_a, only_b, int((~a & ~b).sum()), float(p))
 
 
@@ -202,5 +202,7 @@ def noise_floor(scores: Sequence[float], confidence: float = 0.95) -> Estimate:
         raise ValueError(
             f"Got scores {scores.tolist()}; noise shows between two finite scores or more."
         )
-    spread = np.sqrt(2) * scores.std(ddof=1) * stats.t.ppf((1 + confidence) / 2, len(scores) - 1)
+    spread = (
+        np.sqrt(2) * scores.std(ddof=1) * scipy.stats.t.ppf((1 + confidence) / 2, len(scores) - 1)
+    )
     return Estimate(0.0, -float(spread), float(spread), len(scores), confidence)

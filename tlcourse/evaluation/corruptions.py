@@ -1,7 +1,7 @@
 """Damaged images: a test of robustness."""
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 CORRUPTIONS = ("blur", "noise", "shear")
 
@@ -49,7 +49,7 @@ def corrupt(images: np.ndarray, kind: str, severity: int = 3, seed: int = 0) -> 
     height, width = images.shape[1:3]
     if kind == "blur":
         sigma = severity * min(height, width) / 56
-        pixels = ndimage.gaussian_filter(pixels, (0, sigma, sigma, 0), mode="nearest")
+        pixels = scipy.ndimage.gaussian_filter(pixels, (0, sigma, sigma, 0), mode="nearest")
     elif kind == "noise":
         pixels = pixels + np.random.default_rng(seed).normal(0, 20 * severity, pixels.shape)
     else:
@@ -57,7 +57,7 @@ def corrupt(images: np.ndarray, kind: str, severity: int = 3, seed: int = 0) -> 
         matrix = np.eye(4)
         matrix[2, 1] = slope
         offset = (0, 0, -slope * (height - 1) / 2, 0)
-        pixels = ndimage.affine_transform(pixels, matrix, offset, order=1, mode="nearest")
+        pixels = scipy.ndimage.affine_transform(pixels, matrix, offset, order=1, mode="nearest")
     pixels = np.clip(pixels, 0, 255)
     if np.issubdtype(images.dtype, np.integer):
         pixels = np.round(pixels)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from tlcourse.evaluation.comparisons import crossed_difference, paired_difference
 from tlcourse.evaluation.estimates import Estimate, mean_interval
@@ -219,7 +219,7 @@ def _seeds_needed(spreads, worthwhile: float, confidence: float) -> int | None:
         distance = min(abs(differences.mean() - end) for end in (worthwhile, -worthwhile))
         deviation = differences.std(ddof=1)
         seeds = np.arange(2, _MOST_SEEDS + 1)
-        widths = stats.t.ppf((1 + confidence) / 2, seeds - 1) * deviation / np.sqrt(seeds)
+        widths = scipy.stats.t.ppf((1 + confidence) / 2, seeds - 1) * deviation / np.sqrt(seeds)
         enough = seeds[widths < distance]
         if not len(enough):
             return None

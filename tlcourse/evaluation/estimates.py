@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate
     mean = float(array.mean())
     if array.size == 1:
         return Estimate(mean, float("nan"), float("nan"), 1, confidence)
-    spread = stats.sem(array) * stats.t.ppf((1 + confidence) / 2, array.size - 1)
+    spread = scipy.stats.sem(array) * scipy.stats.t.ppf((1 + confidence) / 2, array.size - 1)
     return Estimate(mean, float(mean - spread), float(mean + spread), array.size, confidence)
 
 
@@ -81,7 +81,7 @@ def share_interval(hits: int, total: int, confidence: float = 0.95) -> Estimate:
     """
     if not 0 <= hits <= total or total < 1:
         raise ValueError(f"{hits} of {total} is no share; count at least one image.")
-    found = stats.binomtest(hits, total).proportion_ci(confidence, method="wilson")
+    found = scipy.stats.binomtest(hits, total).proportion_ci(confidence, method="wilson")
     return Estimate(hits / total, float(found.low), float(found.high), total, confidence)
 
 

@@ -1,9 +1,7 @@
 """How well would a backbone transfer? Scores from one pass over the target, without training."""
 
 import numpy as np
-from scipy import linalg, optimize
-from sklearn.covariance import ledoit_wolf
-from sklearn.neighbors import NearestNeighbors
+import scipy
 
 
 def log_me(features, labels) -> float:
@@ -56,7 +54,7 @@ def log_me(features, labels) -> float:
         values = evidence(grid, column)
         best = int(values.argmax())
         near = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-        finer = optimize.minimize_scalar(
+        finer = scipy.optimize.minimize_scalar(
             lambda point, column=column: -evidence(point, column)[0], bounds=near, method="bounded"
         )
         found.append(max(values[best], -finer.fun))
@@ -143,11 +141,13 @@ def h_score(features, labels, shrink: bool = True) -> float:
         return 0.0
     if not shrink:
         return float((_along(centred, hot)[1] / hot.sum(axis=0)).sum())
+    from sklearn.covariance import ledoit_wolf
+
     covariance, share = ledoit_wolf(centred, assume_centered=True)
     if share == 1:
         return 0.0
-    # `linalg.solve` would spend most of its time on estimating the condition number.
-    solved = linalg.cho_solve(linalg.cho_factor(covariance), means.T)
+    # `scipy.linalg.solve` would spend most of its time on estimating the condition number.
+    solved = scipy.linalg.cho_solve(scipy.linalg.cho_factor(covariance), means.T)
     return float((1 - share) * (means.T * solved).sum())
 
 
@@ -183,6 +183,8 @@ def knn_probe(features, labels, k: int = 5) -> float:
             f"k is {k!r}; give a whole number from 1 to {len(features) - 1}, for each of the "
             f"{len(features)} images has that many neighbours."
         )
+    from sklearn.neighbors import NearestNeighbors
+
     search = NearestNeighbors(n_neighbors=k, metric="cosine").fit(features)
     neighbours = search.kneighbors(return_distance=False)
     # Each place adds less than the ones before it together, so that ties go to the nearest.
@@ -198,7 +200,7 @@ def _along(features: np.ndarray, hot: np.ndarray) -> tuple[np.ndarray, np.ndarra
     out.
     """
     wide = features.shape[0] <= features.shape[1]
-    strength, axes = linalg.eigh(features @ features.T if wide else features.T @ features)
+    strength, axes = scipy.linalg.eigh(features @ features.T if wide else features.T @ features)
     kept = strength > 1e-12 * strength[-1]
     along = axes[:, kept].T @ (hot if wide else features.T @ hot)
     return strength[kept], along**2 if wide else along**2 / strength[kept, None]
