@@ -111,13 +111,18 @@ def _forward(backbone: str, weights, uses_onnx: bool) -> Callable[[np.ndarray, b
         return functools.partial(_run_onnx, _onnx_session(backbone))
     model = _pooled(backbone, weights)
 
-    def forward(batch: np.ndarray, last: bool) -> np.ndarray:
-        # A batch of another size would be compiled anew. ONNX Runtime gives an image the same bits
-        # in any company; here the place in the batch shows in the last digits.
-        short = [(0, BATCH - len(batch)), *[(0, 0)] * (batch.ndim - 1)]
-        return model.predict_on_batch(np.pad(batch, short, mode="edge"))[: len(batch)]
+    # ONNX Runtime gives an image the same bits in any company; here the place in the batch shows in
+    # the last digits.
+    return lambda batch, last: model.predict_on_batch(filled_up(batch))[: len(batch)]
 
-    return forward
+
+def filled_up(batch: np.ndarray) -> np.ndarray:
+    """A batch of `BATCH` images, those that lack being the last one again.
+
+    A model compiles a batch of another size anew.
+    """
+    lacking = [(0, BATCH - len(batch)), *[(0, 0)] * (batch.ndim - 1)]
+    return np.pad(batch, lacking, mode="edge")
 
 
 def _run_onnx(session, batch: np.ndarray, last: bool) -> np.ndarray:

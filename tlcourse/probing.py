@@ -6,10 +6,9 @@ import keras
 import numpy as np
 
 from tlcourse import config, preprocessing
+from tlcourse.features import BATCH, filled_up
 from tlcourse.freezing import structure
 from tlcourse.models import load_backbone, table
-
-BATCH = 32
 
 
 def cut(backbone, block: str, size: int = 96, *, weights="imagenet") -> keras.Model:
@@ -85,9 +84,7 @@ def cut_features(
     found: dict[str, list[np.ndarray]] = {name: [] for name in ends}
     for i in config.progress(range(0, len(images), BATCH), "cuts"):
         batch = keras.ops.convert_to_numpy(ready(images[i : i + BATCH]))
-        # A batch of another size would be compiled anew.
-        short = [(0, BATCH - len(batch)), *[(0, 0)] * 3]
-        outputs = model.predict_on_batch(np.pad(batch, short, mode="edge"))
+        outputs = model.predict_on_batch(filled_up(batch))
         outputs = outputs if isinstance(outputs, list) else [outputs]
         for parts, output in zip(found.values(), outputs, strict=True):
             parts.append(np.asarray(output)[: len(batch)])

@@ -39,15 +39,14 @@ def curves(
         ax: where to draw; a new figure if None.
     """
     ax = ax or plt.figure().add_subplot()
-    factor = 100 if percent else 1
     names = list(PALETTE)
     ends = []
     for i, (name, values) in enumerate(lines.items()):
         color = PALETTE[(colors or {}).get(name, names[i % len(names)])]
         if committed and name in committed:
-            low, _, high = band(committed[name], factor)
+            low, _, high = band(committed[name], percent)
             ax.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
-        low, mean, high = band(values, factor)
+        low, mean, high = band(values, percent)
         marker = MARKERS[i % len(MARKERS)]
         if np.isfinite(low).all():
             ax.errorbar(x, mean, [mean - low, high - mean], color=color, marker=marker, capsize=3)
@@ -95,11 +94,11 @@ def transfer_against_scratch(
         for way, (found, color, marker) in ways.items():
             committed = past(way, target)
             if len(committed) > 1:
-                low, mean, high = band(committed, 100)
+                low, mean, high = band(committed, percent=True)
                 ax.fill_between(sizes, low, high, color=PALETTE[color], alpha=0.2, linewidth=0)
                 ax.plot(sizes, mean, color=PALETTE[color], linewidth=1, linestyle=":")
             if target in found:
-                _, mean, _ = band(found[target], 100)
+                _, mean, _ = band(found[target], percent=True)
                 ax.plot(sizes, mean, color=PALETTE[color], marker=marker, label=way)
         ax.set_xscale("log")
         ax.set_xticks(list(sizes), [f"{n:,}" for n in sizes])

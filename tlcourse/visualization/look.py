@@ -40,13 +40,13 @@ def style() -> None:
     )
 
 
-def band(values, factor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def band(values, percent: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Low end, mean and high end of the interval of each column of `(seeds, P)` values.
 
-    With a factor of 100, shares stay within 0 and 100, which the interval of a few runs may not
-    know. Differences of shares, some of them negative, are left alone.
+    In percent, shares stay within 0 and 100, which the interval of a few runs may not know.
+    Differences of shares, some of them negative, are left alone.
     """
-    values = np.atleast_2d(np.asarray(values, dtype=float)) * factor
+    values = np.atleast_2d(np.asarray(values, dtype=float)) * (100 if percent else 1)
     found = [mean_interval(column) for column in values.T]
     ends = np.array([[e.low, e.mean, e.high] for e in found]).T
-    return tuple(np.clip(ends, 0, 100) if factor == 100 and values.min() >= 0 else ends)
+    return tuple(np.clip(ends, 0, 100) if percent and values.min() >= 0 else ends)

@@ -109,7 +109,7 @@ def paired_dots(
             place = row + step * (i - (len(series) - 1) / 2)
             past = ((committed or {}).get(name) or {}).get(label)
             if past:
-                low, _, high = np.concatenate(band(np.asarray(past)[:, None], factor))
+                low, _, high = np.concatenate(band(np.asarray(past)[:, None], percent))
                 if np.isfinite(low):
                     height = 0.55 if len(series) == 1 else step
                     ax.barh(place, high - low, height, left=low, color=color, alpha=0.2, zorder=0)
