@@ -68,8 +68,7 @@ def given(path: Path) -> list[Row]:
         raise ValueError(f"{path} has no memory of the whole; make the run in one go, here.")
     _check(found, str(path))
     jobs = found.get("jobs", 1)
-    how = f"{jobs} at a time" if found.get("wall") else "its chapters' seconds added up"
-    note = f"`tlcourse run --jobs {jobs}` of {found['started'][:10]}, {how}."
+    note = f"`tlcourse run --jobs {jobs}` of {found['started'][:10]}, {jobs} at a time."
     return [row for row in _rows("all chapters", found, None, 15 * 60, note) if row.runs]
 
 

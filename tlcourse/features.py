@@ -164,7 +164,10 @@ def onnx_file(backbone: str, weights: str | None = "imagenet") -> Path:
             )
         with devices.full_precision():
             model = _pooled(backbone, weights)
+        # It takes more memory than all around it, so it begins and ends with none to spare.
+        devices.give_back_memory()
         _export_onnx(model, path)
+        devices.give_back_memory()
     return path
 
 
@@ -210,8 +213,6 @@ def _export_onnx(model: keras.Model, path: Path) -> None:
     import tensorflow as tf
     import tf2onnx
 
-    # An export takes more memory than all around it, so it begins and ends with none to spare.
-    devices.give_back_memory()
     # `model.export` comes to the same file by way of a SavedModel, in a third more time.
     images = [tf.TensorSpec(model.input.shape, "float32", name="images")]
     forward = tf.function(lambda images: model(images, training=False), images, autograph=False)
@@ -220,8 +221,6 @@ def _export_onnx(model: keras.Model, path: Path) -> None:
         warnings.simplefilter("ignore", FutureWarning)
         with _without_copies():
             tf2onnx.convert.from_function(forward, images, output_path=str(partial))
-    del forward
-    devices.give_back_memory()
 
 
 @contextlib.contextmanager

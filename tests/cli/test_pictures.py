@@ -1,8 +1,5 @@
 """`tlcourse train`, `predict` and `evaluate`, as a user meets them."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -109,12 +106,3 @@ def test_mistakes_are_one_sentence(arguments, message, tmp_path, monkeypatch):
     assert done.exit_code == 2 and message in done.output and "Traceback" not in done.output
     assert len(done.output.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_verbs_cost_no_tensorflow_until_they_run():
-    code = (
-        "import sys, tlcourse.cli.pictures\n"
-        "print(sorted({'keras', 'tensorflow'} & set(sys.modules)))"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.strip() == "[]"
